@@ -1,0 +1,127 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { Socket } from 'node:net'
+import { type RedisServer, runningServers } from './redis-server.js'
+
+interface Traced<T> {
+  readonly resource: T
+  readonly origin: string
+}
+
+type TimerFunction = (...args: never[]) => NodeJS.Timeout
+
+function originOf(skip: (...args: never[]) => unknown): string {
+  const holder: { stack?: string } = {}
+  Error.captureStackTrace(holder, skip)
+  const own = (holder.stack ?? '').split('\n').slice(1)
+  return own.find((line) => !line.includes('node:') && !line.includes('node_modules'))?.trim() ?? 'unknown place'
+}
+
+function counts(names: readonly string[]): Map<string, number> {
+  const result = new Map<string, number>()
+  for (const name of names) result.set(name, (result.get(name) ?? 0) + 1)
+  return result
+}
+
+/**
+ * Watches what is created from now on: client sockets, timers (unref'd ones too, which
+ * `process.getActiveResourcesInfo()` cannot see), Redis servers, and whatever else holds the event loop.
+ */
+export class LeakWatch {
+  readonly #before = counts(process.getActiveResourcesInfo())
+  readonly #serversBefore = new Set<RedisServer>(runningServers())
+  readonly #sockets: Traced<Socket>[] = []
+  readonly #timers: Traced<NodeJS.Timeout>[] = []
+  readonly #restore: (() => void)[] = []
+
+  constructor() {
+    const onSocket = (message: unknown) => {
+      const { socket } = message as { socket: Socket }
+      this.#sockets.push({ resource: socket, origin: originOf(onSocket) })
+    }
+    subscribe('net.client.socket', onSocket)
+    this.#restore.push(() => unsubscribe('net.client.socket', onSocket))
+    this.#watchTimers('setTimeout')
+    this.#watchTimers('setInterval')
+  }
+
+  /**
+   * Fails unless everything created since the watch began is gone, waiting up to `graceMs` for sockets that are just
+   * closing. Ends the watch.
+   * @throws Error that lists each leak with the place in the code that made it
+   */
+  async expectNone(graceMs = 1_000): Promise<void> {
+    for (const restore of this.#restore.splice(0)) restore()
+    const deadline = performance.now() + graceMs
+    let found = this.#leaks()
+    while (found.length > 0 && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      found = this.#leaks()
+    }
+    if (found.length > 0) throw new Error(`Left behind:\n  ${found.join('\n  ')}`)
+  }
+
+  #leaks(): string[] {
+    const leaks: string[] = []
+    for (const { resource, origin } of this.#sockets) {
+      if (!resource.destroyed) {
+        const peer = resource.remotePort === undefined ? 'a Unix socket or no peer' : `port ${resource.remotePort}`
+        leaks.push(`socket to ${peer}, ${origin}`)
+      }
+    }
+    for (const { resource, origin } of this.#timers) {
+      if (!(resource as unknown as { _destroyed: boolean })._destroyed) leaks.push(`timer, ${origin}`)
+    }
+    for (const server of runningServers()) {
+      if (!this.#serversBefore.has(server)) leaks.push(`redis-server on port ${server.port}`)
+    }
+    for (const [name, count] of counts(process.getActiveResourcesInfo())) {
+      // Files and timers of the test runner come and go; the timers above are counted one by one.
+      const foreign = name === 'Timeout' || name === 'Immediate' || name.startsWith('FS') || name === 'CloseReq'
+      const more = count - (this.#before.get(name) ?? 0)
+      if (!foreign && more > 0) leaks.push(`${more} × ${name}`)
+    }
+    return leaks
+  }
+
+  #watchTimers(name: 'setTimeout' | 'setInterval'): void {
+    const original = globalThis[name] as unknown as TimerFunction
+    const watched: TimerFunction = (...args) => {
+      const timer = original(...args)
+      this.#timers.push({ resource: timer, origin: originOf(watched) })
+      return timer
+    }
+    const replacement = Object.assign(watched, original) as unknown as typeof globalThis.setTimeout
+    ;(globalThis as Record<string, unknown>)[name] = replacement
+    this.#restore.push(() => {
+      // Somebody's fake timers may sit on top of ours; they put back what they found.
+      if ((globalThis as Record<string, unknown>)[name] === replacement) {
+        ;(globalThis as Record<string, unknown>)[name] = original
+      }
+    })
+  }
+}
+
+/** Begins a watch; for one test or one block: `const leaks = watchLeaks(); ...; await leaks.expectNone()`. */
+export function watchLeaks(): LeakWatch {
+  return new LeakWatch()
+}
+
+interface Hooks {
+  readonly beforeEach: (run: () => void) => unknown
+  readonly afterEach: (run: () => Promise<void>) => unknown
+}
+
+/**
+ * Checks after each test of the file that nothing is left. Call it at the top, before other hooks:
+ * `leakCheckEachTest({ beforeEach, afterEach })` (Vitest runs afterEach hooks in reverse, so it checks last).
+ */
+export function leakCheckEachTest({ beforeEach, afterEach }: Hooks, graceMs?: number): void {
+  let watch: LeakWatch | undefined
+  beforeEach(() => {
+    watch = new LeakWatch()
+  })
+  afterEach(async () => {
+    await watch?.expectNone(graceMs)
+    watch = undefined
+  })
+}
