@@ -1,0 +1,12 @@
+/** The command table, as the rest of the package uses it. */
+export { blockTimeoutMs, callFlags, changesConnection, isBlockingCall, isReadOnlyCall } from './calls.js'
+export { FLAG, type FlagName } from './flags.js'
+export { firstKey, keyPositions, routingKey } from './keys.js'
+export {
+  type CommandSpec,
+  hasFlag,
+  type KeySpec,
+  knownCommands,
+  lookupCommand,
+  resolveSubcommand,
+} from './spec.js'
