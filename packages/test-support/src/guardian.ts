@@ -21,16 +21,22 @@ while IFS= read -r line; do
   esac
 done
 for entry in "$@"; do
-  case $entry in group:*) kill -KILL -- "-\${entry#group:}" 2>/dev/null ;; esac
+  case $entry in group:*) kill -s KILL -- "-\${entry#group:}" 2>/dev/null ;; esac
 done
-for entry in "$@"; do
-  case $entry in group:*)
-    tries=0
-    while [ $tries -lt 20 ] && kill -0 -- "-\${entry#group:}" 2>/dev/null; do tries=$((tries + 1)); sleep 0.05; done ;;
-  esac
-done
-for entry in "$@"; do
-  case $entry in folder:*) rm -rf -- "\${entry#folder:}" ;; esac
+tries=0
+while :; do
+  ending=
+  for entry in "$@"; do
+    case $entry in
+      folder:*) rm -rf -- "\${entry#folder:}" ;;
+      group:*) kill -s 0 -- "-\${entry#group:}" 2>/dev/null && ending=1 ;;
+    esac
+  done
+  # A process may write a last file between its folder's removal and its own end, so look again.
+  tries=$((tries + 1))
+  [ $tries -gt 1 ] && [ -z "$ending" ] && break
+  [ $tries -gt 20 ] && break
+  sleep 0.05
 done
 `
 

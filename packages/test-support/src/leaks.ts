@@ -1,5 +1,4 @@
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import { type RedisServer, runningServers } from './redis-server.js'
 
 interface Traced<T> {
@@ -34,12 +33,7 @@ export class LeakWatch {
   readonly #restore: (() => void)[] = []
 
   constructor() {
-    const onSocket = (message: unknown) => {
-      const { socket } = message as { socket: Socket }
-      this.#sockets.push({ resource: socket, origin: originOf(onSocket) })
-    }
-    subscribe('net.client.socket', onSocket)
-    this.#restore.push(() => unsubscribe('net.client.socket', onSocket))
+    this.#watchSockets()
     this.#watchTimers('setTimeout')
     this.#watchTimers('setInterval')
   }
@@ -64,7 +58,7 @@ export class LeakWatch {
     const leaks: string[] = []
     for (const { resource, origin } of this.#sockets) {
       if (!resource.destroyed) {
-        const peer = resource.remotePort === undefined ? 'a Unix socket or no peer' : `port ${resource.remotePort}`
+        const peer = resource.remotePort === undefined ? 'a path, or not connected' : `port ${resource.remotePort}`
         leaks.push(`socket to ${peer}, ${origin}`)
       }
     }
@@ -81,6 +75,20 @@ export class LeakWatch {
       if (!foreign && more > 0) leaks.push(`${more} × ${name}`)
     }
     return leaks
+  }
+
+  #watchSockets(): void {
+    const prototype = Socket.prototype as unknown as { connect: (...args: unknown[]) => Socket }
+    const original = prototype.connect
+    const sockets = this.#sockets
+    // TLS sockets and net.connect() come through here as well; the diagnostics channel misses half of them.
+    prototype.connect = function watched(this: Socket, ...args) {
+      sockets.push({ resource: this, origin: originOf(watched) })
+      return original.apply(this, args)
+    }
+    this.#restore.push(() => {
+      prototype.connect = original
+    })
   }
 
   #watchTimers(name: 'setTimeout' | 'setInterval'): void {

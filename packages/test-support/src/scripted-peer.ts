@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
+import { freePort } from './free-port.js'
 
 /** One accepted connection of a scripted peer. */
 export class PeerConnection {
@@ -198,9 +199,10 @@ export class ScriptedPeer {
 export async function scriptedPeer(...scripts: PeerScript[]): Promise<ScriptedPeer> {
   const server = createServer({ allowHalfOpen: true })
   const peer = new ScriptedPeer(server, scripts)
+  const port = await freePort(peer.host)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(0, peer.host, resolve)
+    server.listen(port, peer.host, resolve)
   })
   return peer
 }
