@@ -27,7 +27,7 @@ export interface CommandSpec {
   /** What the server calls it: `get`, `client|list`. */
   readonly fullName: string
   /** The name as the first bulk string of a request, `$3\r\nget\r\n`; of a subcommand, that of its own token. */
-  readonly wireHeader: string
+  readonly wireName: string
   /** Bits of `FLAG`. 0 for an unknown command, which is thereby treated as a write that is never sent twice. */
   readonly flags: number
   /** As the server counts: with the name; negative means at least. 0 for an unknown command. */
@@ -147,7 +147,7 @@ function makeSpec(
     name,
     upperName: name.toUpperCase(),
     fullName,
-    wireHeader: `$${Buffer.byteLength(name)}\r\n${name}\r\n`,
+    wireName: `$${Buffer.byteLength(name)}\r\n${name}\r\n`,
     flags,
     arity,
     group,
