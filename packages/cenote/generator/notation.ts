@@ -90,8 +90,14 @@ export function parseArguments(text: string): ArgumentFacts[] {
   return sequence('')
 }
 
+/** `EX seconds` is one argument with a token, as the server describes it, not a block of two. */
 function wrap(elements: ArgumentFacts[]): ArgumentFacts {
-  return elements.length === 1 ? elements[0]! : element('block', 'block', elements)
+  const [first, second] = elements
+  if (elements.length === 1) return first!
+  if (elements.length === 2 && first!.type === 'pure-token' && second!.type !== 'pure-token' && !second!.optional) {
+    if (second!.token === undefined && !first!.multiple) return { ...second!, token: first!.token }
+  }
+  return element('block', 'block', elements)
 }
 
 function leaf(token: string): ArgumentFacts {
