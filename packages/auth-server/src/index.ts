@@ -1,1 +1,6 @@
-export {}
+export { type AppOptions, createApp } from './app.js'
+export { type Config, ConfigError, loadConfig } from './config.js'
+export { type Keys, loadKeys } from './keys.js'
+export type { RedisHealth, RedisLike, RedisStats } from './redis/like.js'
+export { SqliteAccountStore } from './store/sqlite.js'
+export { type Account, type AccountStore, EmailTakenError } from './store/types.js'
