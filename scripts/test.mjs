@@ -50,6 +50,9 @@ async function runChecks() {
   }
 
   await check('Format and lint', () => run(process.execPath, [bin('@biomejs/biome/bin/biome'), 'check', '.']))
+  await check('Types of the tests', () =>
+    run(process.execPath, [bin('typescript/bin/tsc'), '-p', join(root, 'tsconfig.tests.json')]),
+  )
   mkdirSync(join(root, '.tmp'), { recursive: true })
   rmSync(reportPath, { force: true })
   const vitest = [bin('vitest/vitest.mjs'), 'run', '--reporter=default', '--reporter=json']

@@ -104,7 +104,8 @@ describe('startRedis', () => {
     const { tls } = redis
     if (!tls) throw new Error('no TLS')
     for (const host of ['127.0.0.1', 'localhost']) {
-      const socket = connect({ port: tls.port, host, ca: tls.ca, family: 4 })
+      const options = { port: tls.port, host, ca: tls.ca, family: 4 }
+      const socket = connect(options)
       const reply = await new Promise<string>((resolve, reject) => {
         socket.once('error', reject)
         socket.once('data', (bytes) => resolve(bytes.toString()))
