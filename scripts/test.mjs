@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { main, root, run, SetUpError } from './lib/progress.mjs'
+import { main, root, run, SetUpError, stopOnSignals } from './lib/progress.mjs'
 import { ensureRedisServer } from './lib/redis.mjs'
 import { setUp } from './lib/set-up.mjs'
 
@@ -77,6 +77,7 @@ function conclude({ failed, counts }) {
 }
 
 await main(async () => {
+  stopOnSignals()
   try {
     return conclude(await runChecks())
   } catch (error) {

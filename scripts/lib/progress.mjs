@@ -19,19 +19,49 @@ export async function step(name, work) {
   return said
 }
 
+const running = new Set()
+
+let stoppedWith
+
+/**
+ * Ctrl-C and its like: passes the signal on to what is running, cleans up, and ends with the usual status. A second
+ * one ends at once. Whatever the clean-up does not reach (something may just be starting), the guardian of started
+ * processes and folders removes as soon as this process is gone.
+ */
+export function stopOnSignals(cleanUp = async () => {}) {
+  for (const [signal, status] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ]) {
+    process.on(signal, () => {
+      if (stoppedWith !== undefined) process.exit(status)
+      stoppedWith = status
+      for (const child of running) child.kill(signal)
+      const ends = [...running].map((child) => new Promise((resolve) => child.once('exit', resolve)))
+      setTimeout(() => process.exit(status), 5_000).unref()
+      Promise.all([...ends, cleanUp()]).then(() => process.exit(status))
+    })
+  }
+}
+
 /**
  * Runs a command in the clone with its output on the terminal.
- * @returns its exit status; 128 + signal number when a signal ended it
+ * @returns its exit status; 130 or 143 when a signal ended it
  */
 export function run(file, args, { env = process.env, quiet = false, cwd = root } = {}) {
+  const output = quiet ? 'ignore' : 'inherit'
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, {
-      cwd,
-      env,
-      stdio: ['ignore', quiet ? 'ignore' : 'inherit', quiet ? 'ignore' : 'inherit'],
+    const child = spawn(file, args, { cwd, env, stdio: ['ignore', output, output] })
+    running.add(child)
+    child.once('error', (error) => {
+      running.delete(child)
+      reject(error)
     })
-    child.once('error', reject)
-    child.once('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143)))
+    child.once('exit', (code, signal) => {
+      running.delete(child)
+      resolve(code ?? (signal === 'SIGINT' ? 130 : 143))
+    })
   })
 }
 
@@ -53,6 +83,11 @@ export async function main(work) {
   try {
     process.exitCode = await work()
   } catch (error) {
+    // What was running has just been told to stop; that it failed is no news.
+    if (stoppedWith !== undefined) {
+      process.exitCode = stoppedWith
+      return
+    }
     console.error(`\n${error instanceof SetUpError ? error.message : (error?.stack ?? error)}`)
     process.exitCode = 1
   }
