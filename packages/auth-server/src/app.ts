@@ -1,6 +1,6 @@
-import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import type { Config } from './config.js'
-import { registerHooks, requestIds } from './hooks.js'
+import { registerHooks, requestIds, SECURITY_HEADERS } from './hooks.js'
 import type { Keys } from './keys.js'
 import type { Lifecycle } from './lifecycle.js'
 import { Passwords } from './passwords.js'
@@ -73,7 +73,7 @@ function serverOptions(config: Config, worker: number, stream: AppOptions['logSt
       config.logLevel === 'silent'
         ? false
         : { level: config.logLevel, base: { pid: process.pid, worker }, ...(stream === undefined ? {} : { stream }) },
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     // A child logger per request costs more than naming the request in the few lines written.
     childLoggerFactory: (logger) => logger,
     genReqId: requestIds(),
@@ -84,7 +84,9 @@ function serverOptions(config: Config, worker: number, stream: AppOptions['logSt
     requestTimeout: 30_000,
     exposeHeadRoutes: false,
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: false } },
+    // An unreadable URL reaches no hook.
     frameworkErrors: (error, request, reply) => {
+      reply.headers(SECURITY_HEADERS).header('x-request-id', request.id)
       sendProblem(request, reply, error)
     },
     clientErrorHandler: (error, socket) => {

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'libsql'
 import { type Account, type AccountStore, EmailTakenError } from './types.js'
@@ -34,7 +34,9 @@ export class SqliteAccountStore implements AccountStore {
 
   constructor(dataDir: string) {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-    this.#db = new Database(join(dataDir, DATABASE_FILE))
+    const path = join(dataDir, DATABASE_FILE)
+    this.#db = new Database(path)
+    chmodSync(path, 0o600)
     this.#db.pragma('busy_timeout = 5000')
     this.#db.pragma('journal_mode = WAL')
     this.#db.exec(SCHEMA)
