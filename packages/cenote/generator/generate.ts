@@ -2,8 +2,10 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { type ReplyData, readReplies } from './replies.js'
 import { readServer } from './server.js'
 import { addSpecs } from './specs.js'
+import { methodNames, renderNames, renderSurface } from './surface.js'
 import { type Overlay, renderTable, tableLines } from './table.js'
 
 export interface Generated {
@@ -24,6 +26,14 @@ export async function generate(): Promise<Generated> {
   const files = new Map<string, string>()
   const out = (path: string, content: string) => files.set(join(packageRoot, 'src', path), content)
   out('metadata/table.generated.ts', renderTable(tableLines(commands, overlay), header))
+
+  const replyData = JSON.parse(await readFile(join(folder, 'replies.json'), 'utf8')) as ReplyData
+  const replies = readReplies(replyData)
+  const known = new Set(commands.flatMap((facts) => [facts.name, ...facts.subcommands.map((sub) => sub.name)]))
+  const unused = replies.unused(known)
+  if (unused.length > 0) throw new Error(`replies.json names unknown commands: ${unused.join(', ')}`)
+  out('commands/commands.generated.ts', renderSurface(commands, replies, replyData, header))
+  out('commands/commandNames.generated.ts', renderNames(methodNames(commands), header))
   return { version, files }
 }
 

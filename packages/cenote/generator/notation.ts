@@ -80,7 +80,7 @@ export function parseArguments(text: string): ArgumentFacts[] {
       ? alternatives[0]!
       : [
           element(
-            'choice',
+            'option',
             'oneof',
             alternatives.map((alternative) => wrap(alternative)),
           ),
