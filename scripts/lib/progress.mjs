@@ -19,14 +19,34 @@ export async function step(name, work) {
   return said
 }
 
-const running = new Set()
-
+const running = new Map()
 let stoppedWith
+let stoppedAt = 0
+
+function signalGroup(child, signal) {
+  try {
+    process.kill(-child.pid, signal)
+  } catch {
+    // Gone already.
+  }
+}
+
+/** Passes a signal on to what `run` is waiting for, and waits until that has ended. */
+async function stopRunning(signal) {
+  const ends = [...running].map(async ([child, { patient, ended }]) => {
+    signalGroup(child, signal)
+    // npm finishes what it is at for many seconds; a package manager must be left to, or its database is locked.
+    const timer = patient ? undefined : setTimeout(() => signalGroup(child, 'SIGKILL'), 500)
+    await ended
+    clearTimeout(timer)
+  })
+  await Promise.all(ends)
+}
 
 /**
- * Ctrl-C and its like: passes the signal on to what is running, cleans up, and ends with the usual status. A second
- * one ends at once. Whatever the clean-up does not reach (something may just be starting), the guardian of started
- * processes and folders removes as soon as this process is gone.
+ * Ctrl-C and its like: stops what is running, cleans up, and ends with the usual status. A second one ends at once.
+ * Whatever the clean-up does not reach (something may just be starting), the guardian of started processes and folders
+ * removes as soon as this process is gone.
  */
 export function stopOnSignals(cleanUp = async () => {}) {
   for (const [signal, status] of [
@@ -35,34 +55,32 @@ export function stopOnSignals(cleanUp = async () => {}) {
     ['SIGHUP', 129],
   ]) {
     process.on(signal, () => {
-      if (stoppedWith !== undefined) process.exit(status)
+      if (stoppedWith !== undefined) {
+        // npm passes on the Ctrl-C that the terminal has already sent; only a later one is a second one.
+        if (performance.now() - stoppedAt < 1_000) return
+        for (const child of running.keys()) signalGroup(child, 'SIGKILL')
+        process.exit(status)
+      }
       stoppedWith = status
-      for (const child of running) child.kill(signal)
-      const ends = [...running].map((child) => new Promise((resolve) => child.once('exit', resolve)))
-      setTimeout(() => process.exit(status), 5_000).unref()
-      Promise.all([...ends, cleanUp()]).then(() => process.exit(status))
+      stoppedAt = performance.now()
+      Promise.all([stopRunning(signal), cleanUp()]).finally(() => process.exit(status))
     })
   }
 }
 
 /**
- * Runs a command in the clone with its output on the terminal.
+ * Runs a command in the clone with its output on the terminal, in a process group of its own.
  * @returns its exit status; 130 or 143 when a signal ended it
  */
-export function run(file, args, { env = process.env, quiet = false, cwd = root } = {}) {
+export function run(file, args, { env = process.env, quiet = false, patient = false, cwd = root } = {}) {
   const output = quiet ? 'ignore' : 'inherit'
-  return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { cwd, env, stdio: ['ignore', output, output] })
-    running.add(child)
-    child.once('error', (error) => {
-      running.delete(child)
-      reject(error)
-    })
-    child.once('exit', (code, signal) => {
-      running.delete(child)
-      resolve(code ?? (signal === 'SIGINT' ? 130 : 143))
-    })
-  })
+  const child = spawn(file, args, { cwd, env, detached: true, stdio: ['ignore', output, output] })
+  const ended = new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143)))
+  }).finally(() => running.delete(child))
+  if (child.pid !== undefined) running.set(child, { patient, ended: ended.catch(() => {}) })
+  return ended
 }
 
 /** Whether a command exists and succeeds; its output goes nowhere. */

@@ -72,7 +72,7 @@ async function install(findRedisServer) {
     const call = (args) => {
       const [file, ...rest] = [...prefix, manager.command, ...args]
       process.stdout.write(`  $ ${[file, ...rest].join(' ')}\n`)
-      return run(file, rest, { env })
+      return run(file, rest, { env, patient: true })
     }
     for (const name of manager.packages) {
       let status = await call([...manager.install, name])
