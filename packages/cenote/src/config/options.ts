@@ -1,0 +1,108 @@
+import type { ConnectionOptions as TlsOptions } from 'node:tls'
+import type { Environment } from './presets.js'
+
+/** A fixed secret, or a function asked for it at each dial, so that rotated credentials are picked up. */
+export type SecretSource = string | (() => string | Promise<string>)
+
+export interface RetryOptions {
+  /** Sends of one command, the first included. Default 3; 1 switches retrying off. */
+  attempts?: number
+  /** First delay, ms. Default 8. */
+  baseDelayMs?: number
+  /** Each delay is this many times the one before. Default 8, which gives 8, 64 and 512 ms. */
+  factor?: number
+  /** Longest delay, ms. Default 512. */
+  maxDelayMs?: number
+  /** Retries that may be saved up. Each retry costs one, each success earns a tenth. Default 2,000. */
+  budget?: number
+}
+
+/** Options of {@link createPool} and RedisPool. Unknown keys throw. Times are milliseconds. */
+export interface PoolOptions {
+  /** Server address. Default 127.0.0.1, or `REDIS_HOST`. */
+  host?: string
+  /** Default 6379, or `REDIS_PORT`. */
+  port?: number | string
+  /** Unix socket; wins over host and port. Default none, or `REDIS_SOCKET`. */
+  path?: string
+  /** IP family for name resolution: 4, 6, or 0 for either. Default 0. */
+  family?: number | string
+  /** Database chosen on each connection. Default 0, or `REDIS_DB`. */
+  db?: number | string
+  username?: string
+  /** Never appears in messages, statistics or logs. Default none, or `REDIS_PASSWORD`. */
+  password?: SecretSource
+  /** TLS settings as of `tls.connect`, or true. Default: no TLS, unless the URL says rediss://. */
+  tls?: TlsOptions | boolean
+  /** RESP version; servers without HELLO get 2. Default 3. */
+  protocol?: 2 | 3
+  /** Connection name on the server (CLIENT SETNAME). Default none. */
+  connectionName?: string
+  /** Name of this pool in statistics, metrics and messages. Default `cenote`. */
+  name?: string
+  /** Preset to start from. Default `DEPLOYMENT_ENV`, else development. */
+  environment?: Environment
+  /** Processes sharing the budget; each holds budget ÷ workers. Default from the preset, or `REDIS_POOL_WORKERS`. */
+  workers?: number
+  /** Connections this process may hold, lanes included. Default: the preset's budget ÷ workers. At least 2. */
+  maxConnections?: number
+  /** Lease connections kept open while idle. Default 0. */
+  minConnections?: number
+  /** Shared pipelined connections. Default 1, which keeps the order of all commands; more keep it per first key. */
+  lanes?: number
+  /** Deadline of an ordinary command, through queue, dial, write and reply. 0 means none. Default 5,000. */
+  commandTimeoutMs?: number
+  /** Added to the block time of a blocking command before the client gives up. Default 1,000. */
+  blockingGraceMs?: number
+  /** For one dial: name resolution, TCP, TLS, handshake. Default 5,000. */
+  connectTimeoutMs?: number
+  /** How long a caller waits for a lease. Default 5,000. */
+  acquireTimeoutMs?: number
+  /** Callers that may wait for a lease; more are refused at once. Default 10,000. */
+  maxWaiters?: number
+  /** Commands accepted and not yet answered, per lane; more are refused at once. Default 200,000. */
+  maxQueuedCommands?: number
+  /** Bytes of commands parked while no server is reachable. Default 64 MiB. */
+  maxQueuedBytes?: number
+  /** Lease connections idle for longer are closed, down to `minConnections`. 0: never. Default 30,000. */
+  idleTimeoutMs?: number
+  /** Connections older than this are replaced between commands, spread by up to 10 %. 0: never. Default 1,800,000. */
+  maxLifetimeMs?: number
+  /** Time between active health checks. 0: none. Default 30,000. */
+  healthCheckIntervalMs?: number
+  /** Replies owed and nothing read for this long: the watchdog looks. 0: never. Default 1,000. */
+  watchdogMs?: number
+  /** TCP keep-alive idle time. 0: off. Default 10,000. */
+  keepAlive?: number
+  /** Default true. */
+  noDelay?: boolean
+  /** Dials under way at once. Default 8. */
+  dialConcurrency?: number
+  /** An outage longer than this makes new commands fail at once instead of waiting. Default 5,000. */
+  failFastAfterMs?: number
+  retry?: RetryOptions
+  /** Record where each lease was borrowed, and warn when it is held for longer than this. 0: off. Default 0. */
+  leakDetectionMs?: number
+  /** Connect on first use instead of at once. Default false. */
+  lazyConnect?: boolean
+  /** Prefix for every key of every command. Default none. */
+  keyPrefix?: string
+  /** Integers as text. Default false. */
+  stringNumbers?: boolean
+  /** `legacy` gives RESP2 shapes on either protocol; `resp3` gives objects, numbers and booleans. Default legacy. */
+  replyMapping?: 'legacy' | 'resp3'
+}
+
+/** Options after defaults, presets, variables and checks; frozen. */
+export type ResolvedOptions = Readonly<
+  Required<Omit<PoolOptions, 'path' | 'username' | 'password' | 'tls' | 'retry' | 'port' | 'db' | 'family'>> & {
+    port: number
+    db: number
+    family: number
+    path: string | undefined
+    username: string | undefined
+    password: SecretSource | undefined
+    tls: TlsOptions | true | undefined
+    retry: Readonly<Required<RetryOptions>>
+  }
+>

@@ -1,0 +1,120 @@
+import type { CommandSpec } from '../metadata/lookup.js'
+import type { CommandArg } from '../wire/encode.js'
+
+/** Where a command is on its way. Once settled it may stay in a queue as a tombstone that keeps its reply slot. */
+export const WAITING = 0
+export const WRITTEN = 1
+export const SETTLED = 2
+
+/** Text parts of the reply become Buffers. */
+export const BINARY = 1
+/** May be sent again after an unknown outcome: read-only by the command table, or its caller said so. */
+export const IDEMPOTENT = 2
+/** Belongs to a MULTI…EXEC batch: never retried or reordered by itself. */
+export const TRANSACTION = 4
+/** Settled by push messages (SUBSCRIBE and kin), not by an ordinary reply. */
+export const PUSH_REPLY = 8
+/** Waits at the server: silence is not a symptom. */
+export const BLOCKING = 16
+/** Part of a handshake or a health check: goes out before the connection is ready. */
+export const INTERNAL = 32
+
+/** Receives results by position; pipelines and transactions are made of commands without promises of their own. */
+export interface BatchSink {
+  settle(index: number, error: Error | undefined, value: unknown): void
+  /**
+   * For a MULTI…EXEC whose connection was lost: all its commands, linked and fresh, when its EXEC was never written
+   * (the server then discarded it); undefined when it may have run.
+   */
+  recall(): Command | undefined
+}
+
+/** A Lua script that is sent in full or by hash, depending on what its connection has seen. */
+export interface ScriptReference {
+  readonly sha: string
+  prepare(command: Command, loaded: Set<string>): void
+}
+
+export type Transform = (value: unknown) => unknown
+
+/** The one node per command: queue link, deadline, arguments and the promise it settles. */
+export class Command {
+  next: Command | undefined = undefined
+  stage = WAITING
+  /** How often it was written to a socket. */
+  attempts = 0
+  /** Active time (see LoopClock) at which the pool accepted it. */
+  startedAt = 0
+  /** Active time after which it settles with a time-out; Infinity for none. */
+  deadline = Number.POSITIVE_INFINITY
+  /** Its own limit in ms, 0 for the pool's default. */
+  timeoutMs = 0
+  resolve: (value: unknown) => void = noop
+  reject: (error: Error) => void = noop
+  batch: BatchSink | undefined = undefined
+  index = 0
+  transform: Transform | undefined = undefined
+  script: ScriptReference | undefined = undefined
+  /** Runs once when it settles: removes abort listeners and the like. */
+  onSettled: (() => void) | undefined = undefined
+
+  constructor(
+    public spec: CommandSpec,
+    readonly args: readonly CommandArg[],
+    public flags: number,
+  ) {}
+
+  succeed(value: unknown): void {
+    this.stage = SETTLED
+    if (this.transform !== undefined) {
+      try {
+        value = this.transform(value)
+      } catch (error) {
+        this.finish(error as Error, undefined)
+        return
+      }
+    }
+    if (this.batch === undefined) {
+      this.resolve(value)
+      if (this.onSettled !== undefined) this.onSettled()
+    } else {
+      this.finish(undefined, value)
+    }
+  }
+
+  fail(error: Error): void {
+    this.stage = SETTLED
+    this.finish(error, undefined)
+  }
+
+  private finish(error: Error | undefined, value: unknown): void {
+    if (this.batch !== undefined) this.batch.settle(this.index, error, value)
+    else if (error !== undefined) this.reject(error)
+    else this.resolve(value)
+    if (this.onSettled !== undefined) this.onSettled()
+  }
+}
+
+function noop(): void {}
+
+let lastResolve: (value: unknown) => void = noop
+let lastReject: (error: Error) => void = noop
+const capture = (resolve: (value: unknown) => void, reject: (error: Error) => void): void => {
+  lastResolve = resolve
+  lastReject = reject
+}
+
+/** The promise of a command. One shared executor instead of a closure per call. */
+export function promiseOf(command: Command): Promise<unknown> {
+  const promise = new Promise<unknown>(capture)
+  command.resolve = lastResolve
+  command.reject = lastReject
+  return promise
+}
+
+/** Rough size of a queued command in bytes, for bounds on parked work; not called while commands flow. */
+export function approximateBytes(command: Command): number {
+  let bytes = 64
+  for (const arg of command.args) bytes += arg.length + 16
+  return bytes
+}

@@ -1,0 +1,386 @@
+import type { Socket } from 'node:net'
+import { CenoteError, ConnectionError, ProtocolError, ReplyError } from '../errors.js'
+import { Decoder, type DecoderOptions, type ReplySink } from '../wire/decode.js'
+import { type ByteSink, CommandEncoder } from '../wire/encode.js'
+import type { LoopClock } from './clock.js'
+import { BINARY, BLOCKING, type Command, INTERNAL, PUSH_REPLY, SETTLED, WRITTEN } from './command.js'
+import { type Endpoint, openSocket, SOCKET_HIGH_WATER_BYTES, type SocketEvents, type SocketOptions } from './socket.js'
+
+/** One socket's life. Only {@link Connection.move} changes it, and every close carries a reason. */
+export type ConnectionState = 'connecting' | 'ready' | 'draining' | 'closed'
+
+/** Why a connection was closed; counted in the statistics under these names. */
+export type CloseReason =
+  | 'socket-error'
+  | 'server-closed'
+  | 'protocol-error'
+  | 'handshake-failed'
+  | 'connect-timeout'
+  | 'watchdog'
+  | 'health-check'
+  | 'max-lifetime'
+  | 'idle'
+  | 'doubtful'
+  | 'read-only'
+  | 'reconnect'
+  | 'pool-closed'
+
+/** Commands a lost connection gives back, in their order: `written` may have run, `unsent` cannot have. */
+export interface Leftovers {
+  readonly written: Command | undefined
+  readonly unsent: Command | undefined
+}
+
+/** The layer above. It alone decides what becomes of failed commands. */
+export interface ConnectionOwner {
+  onErrorReply(connection: Connection, command: Command, error: ReplyError): void
+  onPush(connection: Connection, items: unknown[]): void
+  onClosed(connection: Connection, reason: CloseReason, error: CenoteError, leftovers: Leftovers): void
+}
+
+/** Told of every reply; implemented by the statistics. */
+export interface ReplyObserver {
+  onReply(latencyMs: number): void
+}
+
+/** A batch is handed to the socket when it reaches this size, so that a huge backlog never becomes one string. */
+const BATCH_CHARACTERS = 64 * 1024
+
+let lastId = 0
+
+/**
+ * One socket with its queue. Commands stay in a single linked list from acceptance to reply: `head` owes the next
+ * reply, `unwritten` is the first one not yet handed to the socket. Replies are matched by order alone, so a
+ * command that was given up stays in the list as a tombstone until its reply has come.
+ */
+export class Connection implements ReplySink, ByteSink, SocketEvents {
+  readonly id = ++lastId
+  state: ConnectionState = 'connecting'
+  /** Written commands whose replies are outstanding, tombstones included. */
+  inFlight = 0
+  /** Accepted commands not yet written. */
+  queued = 0
+  /** Active time of the last byte received. */
+  lastReadAt: number
+  /** Active time since which replies are owed without a break. */
+  owedSince = 0
+  readonly createdAt = performance.now()
+  /** Lower bound of all deadlines in the queue: nothing can be due before it. */
+  nextDeadline = Number.POSITIVE_INFINITY
+  bytesRead = 0
+  bytesWritten = 0
+  /** Facts from the handshake. */
+  protocol: 2 | 3 = 3
+  serverId = 0
+  serverVersion: string | undefined
+  serverRole: string | undefined
+  database = 0
+  /** Replies of RESP2 subscriptions look like ordinary arrays; set while any are expected. */
+  subscriber = false
+  closeReason: CloseReason | undefined
+  /** Hashes of scripts this connection has sent in full. */
+  readonly loadedScripts = new Set<string>()
+
+  private head: Command | undefined
+  private tail: Command | undefined
+  private unwritten: Command | undefined
+  /** The command just before `unwritten`, while it is still in the list. */
+  private lastWritten: Command | undefined
+  private flushScheduled = false
+  private blocked = false
+  private corked = false
+  private encoding = false
+  private connected: (() => void) | undefined
+  private readonly encoder: CommandEncoder
+  private readonly decoder: Decoder
+  private readonly socket: Socket
+
+  constructor(
+    readonly endpoint: Endpoint,
+    socketOptions: SocketOptions,
+    decoderOptions: DecoderOptions,
+    private readonly clock: LoopClock,
+    private readonly observer: ReplyObserver,
+    public owner: ConnectionOwner,
+  ) {
+    this.lastReadAt = clock.refresh()
+    this.encoder = new CommandEncoder(this)
+    this.decoder = new Decoder(this, decoderOptions)
+    this.socket = openSocket(endpoint, socketOptions, this)
+  }
+
+  /** Runs once the socket is open and its TLS handshake done. */
+  whenConnected(callback: () => void): void {
+    this.connected = callback
+  }
+
+  onConnect(): void {
+    this.connected?.()
+    this.connected = undefined
+  }
+
+  /** The handshake succeeded: ordinary commands may flow. */
+  markReady(): void {
+    if (this.state === 'connecting') this.move('ready')
+    this.scheduleFlush()
+  }
+
+  get writableBytes(): number {
+    return this.socket.writableLength
+  }
+
+  /** True when nothing was sent that is not answered, and no stray bytes wait: fit to be lent again. */
+  get clean(): boolean {
+    return this.state === 'ready' && this.head === undefined && !this.decoder.partial
+  }
+
+  /** Keeps the process alive (default), or not, while this connection is open. */
+  setRef(ref: boolean): void {
+    if (ref) this.socket.ref()
+    else this.socket.unref()
+  }
+
+  send(command: Command): void {
+    if (!this.flushScheduled) this.scheduleFlush()
+    if (command.startedAt === 0) command.startedAt = this.clock.now
+    if (command.deadline === Number.POSITIVE_INFINITY && command.timeoutMs > 0) {
+      command.deadline = command.startedAt + command.timeoutMs
+    }
+    if (command.deadline < this.nextDeadline) this.nextDeadline = command.deadline
+    if (this.tail === undefined) this.head = command
+    else this.tail.next = command
+    this.tail = command
+    if (this.unwritten === undefined) this.unwritten = command
+    this.queued++
+  }
+
+  /**
+   * A lone command leaves at the end of the current callback: nothing is gained by waiting. While replies are owed,
+   * commands gather until the end of the event-loop turn, so that all callers of one turn share a write.
+   */
+  private scheduleFlush(): void {
+    this.flushScheduled = true
+    this.clock.refresh()
+    this.clock.wake()
+    if (this.inFlight === 0) process.nextTick(this.flush)
+    else setImmediate(this.flush)
+  }
+
+  readonly flush = (): void => {
+    this.flushScheduled = false
+    if (this.blocked || this.state === 'closed') return
+    const connecting = this.state === 'connecting'
+    const wasIdle = this.inFlight === 0
+    const encoder = this.encoder
+    this.encoding = true
+    let command = this.unwritten
+    let previous = this.lastWritten
+    while (command !== undefined) {
+      if (command.stage === SETTLED) {
+        command = this.unlink(previous, command)
+        continue
+      }
+      if (connecting && (command.flags & INTERNAL) === 0) break
+      if (command.script !== undefined) command.script.prepare(command, this.loadedScripts)
+      encoder.add(command.spec.wireName, command.args)
+      command.stage = WRITTEN
+      command.attempts++
+      this.inFlight++
+      this.queued--
+      previous = command
+      command = command.next
+      if (encoder.length > BATCH_CHARACTERS) {
+        encoder.flush()
+        if (this.socket.writableLength > SOCKET_HIGH_WATER_BYTES) {
+          this.blocked = true
+          break
+        }
+      }
+    }
+    this.unwritten = command
+    this.lastWritten = previous
+    if (wasIdle && this.inFlight > 0) this.owedSince = this.clock.now
+    this.encoding = false
+    encoder.flush()
+    if (this.corked) {
+      this.corked = false
+      this.socket.uncork()
+    }
+    if (this.socket.writableLength > SOCKET_HIGH_WATER_BYTES) this.blocked = true
+  }
+
+  /** Drops a command that was given up before it was written; it never existed for the server. */
+  private unlink(previous: Command | undefined, command: Command): Command | undefined {
+    this.queued--
+    const next = command.next
+    if (previous === undefined) this.head = next
+    else previous.next = next
+    if (this.tail === command) this.tail = previous
+    command.next = undefined
+    return next
+  }
+
+  writeText(text: string, latin1: boolean): void {
+    if (this.encoding && !this.corked) {
+      this.corked = true
+      this.socket.cork()
+    }
+    this.bytesWritten += text.length
+    this.socket.write(text, latin1 ? 'latin1' : 'utf8')
+  }
+
+  writeBytes(bytes: Buffer): void {
+    this.bytesWritten += bytes.length
+    this.socket.write(bytes)
+  }
+
+  onDrain(): void {
+    this.blocked = false
+    if (!this.flushScheduled) this.flush()
+  }
+
+  onBytes(bytes: Buffer): void {
+    if (this.state === 'closed') return
+    this.bytesRead += bytes.length
+    this.lastReadAt = this.clock.refresh()
+    if (this.head !== undefined) this.decoder.binary = (this.head.flags & BINARY) !== 0
+    try {
+      this.decoder.write(bytes)
+    } catch (error) {
+      const failure = error instanceof CenoteError ? error : new ProtocolError(`Decoding failed: ${String(error)}`)
+      this.close('protocol-error', failure)
+    }
+  }
+
+  onReply(value: unknown): void {
+    const command = this.head
+    if (command === undefined || command === this.unwritten) {
+      this.onStrayReply(value)
+      return
+    }
+    if (this.subscriber && this.protocol === 2 && Array.isArray(value)) {
+      this.owner.onPush(this, value)
+      return
+    }
+    const next = this.shift(command)
+    this.decoder.binary = next !== undefined && (next.flags & BINARY) !== 0
+    if (command.stage === SETTLED) return
+    if (typeof value === 'object' && value !== null && value instanceof ReplyError) {
+      this.owner.onErrorReply(this, command, value)
+      return
+    }
+    this.observer.onReply(this.lastReadAt - command.startedAt)
+    command.succeed(value)
+  }
+
+  private shift(command: Command): Command | undefined {
+    const next = command.next
+    this.head = next
+    command.next = undefined
+    if (next === undefined) this.tail = undefined
+    if (this.lastWritten === command) this.lastWritten = undefined
+    this.inFlight--
+    if (this.inFlight === 0 && this.state === 'draining' && next === undefined) this.close('reconnect', draining())
+    return next
+  }
+
+  private onStrayReply(value: unknown): void {
+    if (value instanceof ReplyError) {
+      // The server says why it hangs up before anything was asked, e.g. `ERR max number of clients reached`.
+      this.close('server-closed', new ConnectionError(`The server closed the connection: ${value.message}`))
+    } else if (this.subscriber && Array.isArray(value)) {
+      this.owner.onPush(this, value)
+    } else {
+      throw new ProtocolError('The server sent a reply that no command asked for')
+    }
+  }
+
+  onPush(items: unknown[]): void {
+    this.owner.onPush(this, items)
+  }
+
+  /** The command that owes the next reply, if it is one that push messages settle. */
+  get pendingPushReply(): Command | undefined {
+    const command = this.head
+    return command !== undefined && command !== this.unwritten && (command.flags & PUSH_REPLY) !== 0
+      ? command
+      : undefined
+  }
+
+  /** Settles {@link pendingPushReply} once its last confirmation has come. */
+  settlePushReply(value: unknown): void {
+    const command = this.head!
+    const next = this.shift(command)
+    this.decoder.binary = next !== undefined && (next.flags & BINARY) !== 0
+    if (command.stage !== SETTLED) command.succeed(value)
+  }
+
+  /** True while the oldest outstanding command is one that waits at the server on purpose. */
+  get waitsOnPurpose(): boolean {
+    return this.head !== undefined && (this.head.flags & BLOCKING) !== 0
+  }
+
+  /** Visits queued and written commands until the visitor returns false. */
+  forEach(visit: (command: Command, written: boolean) => void): void {
+    let written = true
+    for (let command = this.head; command !== undefined; command = command.next) {
+      if (command === this.unwritten) written = false
+      visit(command, written)
+    }
+  }
+
+  /** Takes no new commands and closes after the last reply. */
+  drain(reason: CloseReason): void {
+    if (this.state === 'closed') return
+    if (this.head === undefined) this.close(reason, draining())
+    else {
+      this.move('draining')
+      this.closeReason = reason
+    }
+  }
+
+  /** Closes now. The owner gets back what was not answered. */
+  close(reason: CloseReason, error: CenoteError): void {
+    if (this.state === 'closed') return
+    this.closeReason = this.state === 'draining' ? (this.closeReason ?? reason) : reason
+    this.move('closed')
+    this.socket.destroy()
+    const leftovers = this.takeLeftovers()
+    this.owner.onClosed(this, this.closeReason, error, leftovers)
+  }
+
+  private takeLeftovers(): Leftovers {
+    const unsent = this.unwritten
+    const written = this.lastWritten === undefined ? undefined : this.head
+    if (this.lastWritten !== undefined) this.lastWritten.next = undefined
+    this.head = this.tail = this.unwritten = this.lastWritten = undefined
+    this.inFlight = this.queued = 0
+    return { written, unsent }
+  }
+
+  onClosed(error: Error | undefined): void {
+    const where = describeEndpoint(this.endpoint)
+    if (error === undefined) {
+      this.close('server-closed', new ConnectionError(`The server at ${where} closed the connection`))
+    } else {
+      const code = (error as NodeJS.ErrnoException).code
+      this.close(
+        'socket-error',
+        new ConnectionError(`Connection to ${where} failed: ${code ?? error.message}`, { cause: error }),
+      )
+    }
+  }
+
+  private move(state: ConnectionState): void {
+    this.state = state
+  }
+}
+
+export function describeEndpoint(endpoint: Endpoint): string {
+  if (endpoint.path !== undefined) return endpoint.path
+  return endpoint.host.includes(':') ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`
+}
+
+function draining(): CenoteError {
+  return new ConnectionError('The connection was retired after its last reply')
+}

@@ -1,0 +1,214 @@
+/**
+ * What is certain about a command when its promise settles:
+ * `ok` it ran; `rejected` the server refused it; `not-sent` it never left this process, so trying again
+ * is safe; `unknown` it was written but its reply never came, so it ran zero times or once.
+ */
+export type Outcome = 'ok' | 'rejected' | 'not-sent' | 'unknown'
+
+/** An outcome that an error can carry. */
+export type FailureOutcome = Exclude<Outcome, 'ok'>
+
+export interface ErrorContext {
+  /** How often the command had been sent when it failed. */
+  attempts?: number
+  cause?: unknown
+}
+
+const brand: unique symbol = Symbol.for('cenote.error') as never
+
+/**
+ * Base of every error this package throws. `code` is stable across releases: match on it, or on the class.
+ * Messages never contain passwords, tokens, keys' values or command arguments.
+ */
+export class CenoteError extends Error {
+  readonly code: string
+  readonly outcome: FailureOutcome
+  readonly attempts: number
+
+  constructor(code: string, outcome: FailureOutcome, message: string, context: ErrorContext = {}) {
+    super(message, context.cause === undefined ? undefined : { cause: context.cause })
+    this.code = code
+    this.outcome = outcome
+    this.attempts = context.attempts ?? 0
+  }
+
+  get [brand](): true {
+    return true
+  }
+
+  static {
+    CenoteError.prototype.name = 'CenoteError'
+  }
+}
+
+/** True for any CenoteError, also one from another copy of this package in the same process. */
+export function isCenoteError(error: unknown): error is CenoteError {
+  return typeof error === 'object' && error !== null && (error as { [brand]?: true })[brand] === true
+}
+
+export interface FailedCommand {
+  name: string
+  args: string[]
+}
+
+/**
+ * The server answered with an error. `message` is the server's text, unchanged; `name` is `ReplyError` and
+ * `command` names the command, as users of ioredis expect.
+ */
+export class ReplyError extends CenoteError {
+  declare command?: FailedCommand
+  declare previousErrors?: Error[]
+
+  constructor(message: string) {
+    super('CENOTE_REPLY', 'rejected', message, replyContext)
+  }
+
+  /** First word of the server's text: `ERR`, `WRONGTYPE`, `READONLY`, … */
+  get kind(): string {
+    const end = this.message.indexOf(' ')
+    return end < 0 ? this.message : this.message.slice(0, end)
+  }
+
+  static {
+    ReplyError.prototype.name = 'ReplyError'
+  }
+}
+const replyContext: ErrorContext = { attempts: 1 }
+
+/** Bytes that are not RESP, or break its limits. The connection is closed: a stream is never resynchronised. */
+export class ProtocolError extends CenoteError {
+  constructor(message: string) {
+    super('CENOTE_PROTOCOL', 'unknown', message)
+  }
+  static {
+    ProtocolError.prototype.name = 'ProtocolError'
+  }
+}
+
+/** The server could not be reached, or refused the handshake. Nothing was sent. */
+export class ConnectionError extends CenoteError {
+  constructor(message: string, context?: ErrorContext & { code?: string }) {
+    super(context?.code ?? 'CENOTE_CONNECTION', 'not-sent', message, context)
+  }
+  static {
+    ConnectionError.prototype.name = 'ConnectionError'
+  }
+}
+
+/**
+ * The command was written and its connection was lost before the reply: it ran zero times or once.
+ * Writes end here unless their caller marks them idempotent, because sending again could run them twice.
+ */
+export class OutcomeUnknownError extends CenoteError {
+  constructor(message: string, context?: ErrorContext) {
+    super('CENOTE_OUTCOME_UNKNOWN', 'unknown', message, context)
+  }
+  static {
+    OutcomeUnknownError.prototype.name = 'OutcomeUnknownError'
+  }
+}
+
+/** The deadline passed. `outcome` says whether the command had been written by then. */
+export class CommandTimeoutError extends CenoteError {
+  /** How late the event loop ran when the deadline fired, ms: large values mean this process was the slow party. */
+  readonly loopLagMs: number
+
+  constructor(outcome: FailureOutcome, message: string, loopLagMs: number, context?: ErrorContext) {
+    super('CENOTE_COMMAND_TIMEOUT', outcome, message, context)
+    this.loopLagMs = loopLagMs
+  }
+  static {
+    CommandTimeoutError.prototype.name = 'CommandTimeoutError'
+  }
+}
+
+/** The caller's AbortSignal fired. */
+export class AbortedError extends CenoteError {
+  constructor(outcome: FailureOutcome, message: string, context?: ErrorContext) {
+    super('CENOTE_ABORTED', outcome, message, context)
+  }
+  static {
+    AbortedError.prototype.name = 'AbortError'
+  }
+}
+
+/** A queue is full. Refused at once, before anything was stored; try again after `retryAfterMs`. */
+export class OverloadedError extends CenoteError {
+  readonly retryAfterMs: number
+
+  constructor(message: string, retryAfterMs: number) {
+    super('CENOTE_OVERLOADED', 'not-sent', message)
+    this.retryAfterMs = retryAfterMs
+  }
+  static {
+    OverloadedError.prototype.name = 'OverloadedError'
+  }
+}
+
+/** One holder of a lease, as listed by {@link AcquireTimeoutError}. */
+export interface LeaseHolder {
+  readonly label: string
+  readonly heldMs: number
+  /** Where it was borrowed; only while leak detection is on. */
+  readonly stack: string | undefined
+}
+
+export interface AcquireTimeoutDetails {
+  readonly waitedMs: number
+  readonly total: number
+  readonly idle: number
+  readonly leased: number
+  readonly dialing: number
+  readonly waiting: number
+  readonly max: number
+  readonly holders: readonly LeaseHolder[]
+  readonly lastDialError: string | undefined
+  readonly loopLagMs: number
+}
+
+/** No lease became free in time. The message and the fields name the culprit. */
+export class AcquireTimeoutError extends CenoteError {
+  readonly details: AcquireTimeoutDetails
+
+  constructor(message: string, details: AcquireTimeoutDetails) {
+    super('CENOTE_ACQUIRE_TIMEOUT', 'not-sent', message)
+    this.details = details
+  }
+  static {
+    AcquireTimeoutError.prototype.name = 'AcquireTimeoutError'
+  }
+}
+
+/** The pool or the lease was closed. The text is ioredis', because libraries match on it. */
+export class ClosedError extends CenoteError {
+  constructor(message = 'Connection is closed.', outcome: FailureOutcome = 'not-sent', context?: ErrorContext) {
+    super('CENOTE_CLOSED', outcome, message, context)
+  }
+  static {
+    ClosedError.prototype.name = 'ClosedError'
+  }
+}
+
+/** A lease was used after its release. */
+export class LeaseReleasedError extends CenoteError {
+  constructor() {
+    super(
+      'CENOTE_LEASE_RELEASED',
+      'not-sent',
+      'This lease was already released; acquire a new one with pool.acquire() or stay inside withConnection()',
+    )
+  }
+  static {
+    LeaseReleasedError.prototype.name = 'LeaseReleasedError'
+  }
+}
+
+/** An option is unknown, contradictory or out of range. The message names the key and what is accepted. */
+export class ConfigError extends CenoteError {
+  constructor(message: string) {
+    super('CENOTE_CONFIG', 'not-sent', message)
+  }
+  static {
+    ConfigError.prototype.name = 'ConfigError'
+  }
+}

@@ -1,0 +1,365 @@
+import type { ResolvedOptions } from '../config/options.js'
+import type { LoopClock } from '../connection/clock.js'
+import type { Command } from '../connection/command.js'
+import type { CloseReason, Connection, ConnectionOwner, Leftovers } from '../connection/connection.js'
+import { sendInternal } from '../connection/handshake.js'
+import {
+  AbortedError,
+  AcquireTimeoutError,
+  type CenoteError,
+  ClosedError,
+  ConnectionError,
+  type LeaseHolder,
+  OverloadedError,
+  type ReplyError,
+} from '../errors.js'
+import type { Counters } from '../observe/counters.js'
+import type { ConnectionBudget } from './budget.js'
+import { expireDue } from './deadlines.js'
+import type { Dialer, DialRequest } from './dialer.js'
+import { LeasedConnection, type LeaseHome } from './leased-connection.js'
+import type { Judge } from './verdict.js'
+import { Waiter, WaiterQueue } from './waiters.js'
+import type { Watchdog } from './watchdog.js'
+
+export interface AcquireOptions {
+  /** How long to wait for a lease, ms. Default `acquireTimeoutMs`. 0 waits without limit. */
+  timeoutMs?: number
+  signal?: AbortSignal
+  /** Named in time-outs and leak warnings. Default `lease`. */
+  label?: string
+}
+
+export interface LeaseEvents {
+  onConnectionClosed(connection: Connection, reason: CloseReason, error: CenoteError): void
+  onLeak(holder: LeaseHolder): void
+}
+
+/** A connection idle for longer is asked for a sign of life before it is lent; fresher ones are taken at their word. */
+const VALIDATE_AFTER_MS = 500
+const VALIDATE_TIMEOUT_MS = 1_000
+
+interface IdleConnection {
+  readonly connection: Connection
+  readonly since: number
+}
+
+/**
+ * Lends connections for exclusive use. Returned connections go straight to the longest waiter; without waiters they
+ * rest newest first, so that the surplus stays at the bottom and ages out.
+ */
+export class Leases implements LeaseHome, ConnectionOwner {
+  readonly waiters = new WaiterQueue()
+  readonly leased = new Set<LeasedConnection>()
+  private readonly idle: IdleConnection[] = []
+  private readonly requests = new Set<DialRequest>()
+  private readonly lifetimes = new WeakMap<Connection, number>()
+  private closed = false
+  private whenEmpty: (() => void) | undefined
+
+  constructor(
+    private readonly options: ResolvedOptions,
+    private readonly clock: LoopClock,
+    private readonly counters: Counters,
+    private readonly judge: Judge,
+    private readonly dialer: Dialer,
+    private readonly watchdog: Watchdog,
+    private readonly budget: ConnectionBudget,
+    private readonly events: LeaseEvents,
+  ) {}
+
+  get idleCount(): number {
+    return this.idle.length
+  }
+
+  /** Dials wished for, under way or waiting behind the breaker. */
+  get dialing(): number {
+    return this.requests.size
+  }
+
+  /**
+   * @throws AcquireTimeoutError naming the holders, OverloadedError when too many wait, AbortedError, ClosedError
+   */
+  acquire(acquire: AcquireOptions = {}): Promise<LeasedConnection> {
+    const { signal, label = 'lease' } = acquire
+    if (this.closed) return Promise.reject(new ClosedError())
+    if (signal?.aborted) return Promise.reject(aborted(signal))
+    const hopeless = this.dialer.failFastError()
+    if (hopeless !== undefined && this.leased.size + this.idle.length === 0) return Promise.reject(hopeless)
+    if (this.waiters.count >= this.options.maxWaiters) {
+      return Promise.reject(
+        new OverloadedError(
+          `A lease was refused: ${this.waiters.count} callers already wait (maxWaiters). ${this.describe()}`,
+          Math.max(50, Math.round(this.counters.acquire.percentile(0.5))),
+        ),
+      )
+    }
+    const timeoutMs = acquire.timeoutMs ?? this.options.acquireTimeoutMs
+    const now = this.clock.refresh()
+    return new Promise((resolve, reject) => {
+      const deadline = timeoutMs > 0 ? now + timeoutMs : Number.POSITIVE_INFINITY
+      const stack = this.options.leakDetectionMs > 0 ? new Error('borrowed here').stack : undefined
+      const onAbort = () => this.waiters.cancel(waiter, aborted(signal!))
+      const waiter = new Waiter(
+        label,
+        deadline,
+        (lease) => {
+          signal?.removeEventListener('abort', onAbort)
+          lease.stack = stack
+          lease.label = label
+          this.counters.acquire.record(performance.now() - waiter.since)
+          resolve(lease)
+        },
+        (error) => {
+          signal?.removeEventListener('abort', onAbort)
+          reject(error)
+        },
+      )
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.waiters.push(waiter)
+      this.clock.wake()
+      this.pump()
+    })
+  }
+
+  /** Serves waiters from what is idle, then asks for as many dials as there are waiters left and permits to take. */
+  pump(): void {
+    while (this.waiters.count > 0) {
+      const candidate = this.idle.pop()
+      if (candidate === undefined) break
+      if (performance.now() - candidate.since > VALIDATE_AFTER_MS) void this.validate(candidate.connection)
+      else this.lend(candidate.connection)
+    }
+    while (this.requests.size + this.validating < this.waiters.count && this.budget.take()) this.dial()
+  }
+
+  private validating = 0
+
+  private async validate(connection: Connection): Promise<void> {
+    this.validating++
+    const timer = setTimeout(() => {
+      connection.close('health-check', new ConnectionError('An idle connection gave no sign of life'))
+    }, VALIDATE_TIMEOUT_MS)
+    try {
+      await sendInternal(connection, 'ping')
+    } catch {
+      // A refusal (ACL) is a sign of life; a lost connection has reported itself.
+    } finally {
+      clearTimeout(timer)
+      this.validating--
+    }
+    if (connection.clean) this.lend(connection)
+    this.pump()
+  }
+
+  private lend(connection: Connection): void {
+    const lease = new LeasedConnection(connection, this.options.db, this.judge, this)
+    this.leased.add(lease)
+    this.clock.wake()
+    for (;;) {
+      const waiter = this.waiters.shift()
+      if (waiter === undefined) {
+        this.leased.delete(lease)
+        lease.released = true
+        this.rest(connection)
+        return
+      }
+      if (waiter.deliver(lease)) return
+    }
+  }
+
+  private rest(connection: Connection): void {
+    connection.owner = this
+    this.idle.push({ connection, since: performance.now() })
+    this.clock.wake()
+  }
+
+  private dial(): void {
+    const request: DialRequest = {
+      owner: this,
+      granted: (connection) => {
+        this.requests.delete(request)
+        if (this.closed) {
+          connection.close('pool-closed', new ClosedError())
+          return
+        }
+        const { maxLifetimeMs } = this.options
+        // Up to a tenth less, so that connections opened together are not replaced together.
+        if (maxLifetimeMs > 0) this.lifetimes.set(connection, maxLifetimeMs * (1 - Math.random() / 10))
+        this.lend(connection)
+      },
+      refused: (error) => {
+        this.requests.delete(request)
+        this.budget.give()
+        // Others may return theirs in time; with nobody holding one, waiting is pointless.
+        if (this.leased.size === 0 && this.idle.length === 0) this.waiters.shift()?.cancel(error)
+      },
+    }
+    this.requests.add(request)
+    this.dialer.request(request)
+  }
+
+  onReleased(lease: LeasedConnection, reusable: boolean): void {
+    this.leased.delete(lease)
+    const { connection } = lease
+    connection.owner = this
+    if (this.closed) connection.close('pool-closed', new ClosedError())
+    else if (!reusable) connection.close('doubtful', new ConnectionError('The lease left its connection in doubt'))
+    else if (this.outlived(connection)) connection.close('max-lifetime', retired())
+    else {
+      this.rest(connection)
+      this.pump()
+    }
+    this.announceEmpty()
+  }
+
+  onLost(lease: LeasedConnection, reason: CloseReason, error: CenoteError): void {
+    if (this.leased.delete(lease)) {
+      this.gone(lease.connection, reason, error)
+      this.announceEmpty()
+    }
+  }
+
+  onErrorReply(_connection: Connection, command: Command, error: ReplyError): void {
+    command.fail(error)
+  }
+
+  onPush(): void {}
+
+  onClosed(connection: Connection, reason: CloseReason, error: CenoteError, leftovers: Leftovers): void {
+    for (let command = leftovers.written ?? leftovers.unsent; command !== undefined; ) {
+      const next: Command | undefined = command.next
+      command.fail(error)
+      command = next
+    }
+    const at = this.idle.findIndex((entry) => entry.connection === connection)
+    if (at >= 0) this.idle.splice(at, 1)
+    this.gone(connection, reason, error)
+  }
+
+  private gone(connection: Connection, reason: CloseReason, error: CenoteError): void {
+    this.budget.give()
+    this.events.onConnectionClosed(connection, reason, error)
+    if (!this.closed) this.pump()
+  }
+
+  private outlived(connection: Connection): boolean {
+    return performance.now() - connection.createdAt > (this.lifetimes.get(connection) ?? Number.POSITIVE_INFINITY)
+  }
+
+  /** Deadlines of waiters and of commands on leases; returns whether anything is outstanding. */
+  tick(now: number): boolean {
+    for (const waiter of this.waiters.due(now)) {
+      this.counters.acquireTimeouts++
+      this.counters.onFailure('not-sent')
+      this.waiters.cancel(waiter, this.timeoutError(waiter))
+    }
+    for (const lease of this.leased) {
+      expireDue(lease.connection, now, this.judge)
+      this.watchdog.inspect(lease.connection, now, (error) => {
+        lease.connection.close('watchdog', error)
+        return false
+      })
+    }
+    return this.waiters.count > 0 || this.leased.size > 0
+  }
+
+  /** The housekeeper's round: evicts what idles too long or lived too long, refills to the minimum. */
+  sweep(): void {
+    const now = performance.now()
+    const { idleTimeoutMs, minConnections } = this.options
+    for (const { connection, since } of [...this.idle]) {
+      if (this.outlived(connection)) connection.close('max-lifetime', retired())
+      else if (idleTimeoutMs > 0 && now - since > idleTimeoutMs && this.open > minConnections) {
+        connection.close('idle', new ConnectionError('The connection was idle for too long'))
+      }
+    }
+    while (this.open + this.requests.size < minConnections && this.budget.take()) this.dial()
+  }
+
+  get open(): number {
+    return this.idle.length + this.leased.size
+  }
+
+  /** Idle connections, for the health check. */
+  idleConnections(): Connection[] {
+    return this.idle.map((entry) => entry.connection)
+  }
+
+  holders(): LeaseHolder[] {
+    const now = performance.now()
+    return [...this.leased]
+      .map((lease) => ({ label: lease.label, heldMs: Math.round(now - lease.borrowedAt), stack: lease.stack }))
+      .sort((a, b) => b.heldMs - a.heldMs)
+  }
+
+  private describe(): string {
+    return `Connections: ${this.open + this.dialing} of ${this.budget.max} for leases and lanes (idle ${this.idle.length}, leased ${this.leased.size}, dialing ${this.dialing}), waiting ${this.waiters.count}`
+  }
+
+  private timeoutError(waiter: Waiter): AcquireTimeoutError {
+    const waitedMs = Math.round(performance.now() - waiter.since)
+    const holders = this.holders().slice(0, 5)
+    const longest = holders.map(({ label, heldMs }) => `${label} for ${heldMs} ms`).join(', ')
+    const lastDialError = this.dialer.lastFailure?.message
+    const loopLagMs = Math.round(this.clock.lagMs)
+    const message =
+      `No connection became free for ${waiter.label} within ${waitedMs} ms. ${this.describe()}. ` +
+      (longest === '' ? '' : `Longest holders: ${longest}. `) +
+      (lastDialError === undefined ? '' : `Last dial error: ${lastDialError}. `) +
+      `Event loop lag ${loopLagMs} ms. Release leases sooner, raise maxConnections (${this.budget.max}) or acquireTimeoutMs`
+    return new AcquireTimeoutError(message, {
+      waitedMs,
+      total: this.open + this.dialing,
+      idle: this.idle.length,
+      leased: this.leased.size,
+      dialing: this.dialing,
+      waiting: this.waiters.count,
+      max: this.budget.max,
+      holders,
+      lastDialError,
+      loopLagMs,
+    })
+  }
+
+  /** Refuses new borrowers; resolves when every lease has come back. */
+  drain(): Promise<void> {
+    this.refuseWaiters(new ClosedError())
+    for (const connection of this.idleConnections()) connection.close('pool-closed', new ClosedError())
+    if (this.leased.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.whenEmpty = resolve
+    })
+  }
+
+  destroy(error: CenoteError): void {
+    this.refuseWaiters(error)
+    for (const lease of [...this.leased]) lease.connection.close('pool-closed', error)
+    for (const connection of this.idleConnections()) connection.close('pool-closed', error)
+  }
+
+  private refuseWaiters(error: CenoteError): void {
+    this.closed = true
+    for (const request of this.requests) {
+      if (this.dialer.withdraw(request)) {
+        this.requests.delete(request)
+        this.budget.give()
+      }
+    }
+    for (let waiter = this.waiters.shift(); waiter !== undefined; waiter = this.waiters.shift()) waiter.cancel(error)
+  }
+
+  private announceEmpty(): void {
+    if (this.leased.size > 0) return
+    this.whenEmpty?.()
+    this.whenEmpty = undefined
+  }
+}
+
+function aborted(signal: AbortSignal): AbortedError {
+  return new AbortedError('not-sent', 'The wait for a lease was aborted by its signal', { cause: signal.reason })
+}
+
+function retired(): CenoteError {
+  return new ConnectionError('The connection reached its maximum lifetime')
+}

@@ -1,0 +1,290 @@
+import type { ResolvedOptions } from '../config/options.js'
+import { LoopClock, type Ticker } from '../connection/clock.js'
+import { BLOCKING, type Command } from '../connection/command.js'
+import { type CloseReason, type Connection, describeEndpoint } from '../connection/connection.js'
+import { type CenoteError, ClosedError } from '../errors.js'
+import { blockTimeoutMs, firstKey } from '../metadata/lookup.js'
+import { Counters } from '../observe/counters.js'
+import type { HealthReport, PoolStats } from '../observe/report.js'
+import { Standalone } from '../topology/standalone.js'
+import { ConnectionBudget } from './budget.js'
+import { Dialer } from './dialer.js'
+import { checkConnections, HEALTH_TIMEOUT_MS, judgeHealth, probeLatency } from './health.js'
+import { Housekeeper } from './housekeeper.js'
+import { Lane, type LaneEvents } from './lane.js'
+import type { LeasedConnection } from './leased-connection.js'
+import { type AcquireOptions, Leases } from './leases.js'
+import { Judge } from './verdict.js'
+import { Watchdog } from './watchdog.js'
+
+/** What the pool tells the client surface above it. */
+export interface PoolEvents {
+  onConnecting(): void
+  onReady(): void
+  onLost(error: CenoteError, willReconnect: boolean): void
+  onError(error: CenoteError): void
+  onPush(connection: Connection, items: unknown[]): void
+  onLeak(label: string, heldMs: number, stack: string | undefined): void
+}
+
+/** How often idle and old connections are looked at, ms, unless their limits ask for more. */
+const SWEEP_MS = 1_000
+
+/** Policy: which connection takes a command, how many there are, when they go. Knows commands only as nodes. */
+export class PoolCore implements Ticker, LaneEvents {
+  readonly clock = new LoopClock()
+  readonly counters = new Counters()
+  readonly leases: Leases
+  readonly lanes: Lane[]
+  private readonly budget: ConnectionBudget
+  private readonly judge: Judge
+  private readonly dialer: Dialer
+  private readonly housekeeper: Housekeeper
+  private readonly createdAt = performance.now()
+  private readonly first: Lane
+  private closing = false
+  private closedBytesRead = 0
+  private closedBytesWritten = 0
+  private whenDrained: (() => void) | undefined
+  private server: { version: string | undefined; role: string | undefined } = { version: undefined, role: undefined }
+
+  constructor(
+    readonly options: ResolvedOptions,
+    private readonly events: PoolEvents,
+  ) {
+    const topology = new Standalone({ host: options.host, port: options.port, path: options.path })
+    this.budget = new ConnectionBudget(options.maxConnections)
+    this.judge = new Judge(options, this.counters, this.clock, topology.describe())
+    this.dialer = new Dialer(options, topology, this.clock, this.counters, {
+      onDialFailed: (error) => this.events.onError(error),
+    })
+    const watchdog = new Watchdog(options.watchdogMs, this.clock, this.dialer)
+    this.lanes = Array.from({ length: options.lanes }, (_, index) => {
+      this.budget.take()
+      return new Lane(index, options, this.clock, this.counters, this.judge, this.dialer, watchdog, this)
+    })
+    this.first = this.lanes[0]!
+    this.leases = new Leases(options, this.clock, this.counters, this.judge, this.dialer, watchdog, this.budget, this)
+    this.clock.add(this)
+    const sweepEvery = Math.min(SWEEP_MS, options.idleTimeoutMs || SWEEP_MS, options.maxLifetimeMs || SWEEP_MS)
+    this.housekeeper = new Housekeeper([
+      { everyMs: sweepEvery, run: () => this.sweep() },
+      ...(options.healthCheckIntervalMs > 0
+        ? [{ everyMs: options.healthCheckIntervalMs, run: () => this.checkHealth() }]
+        : []),
+    ])
+    this.housekeeper.start()
+  }
+
+  /** Opens the lanes; leases follow demand. */
+  connect(): void {
+    this.events.onConnecting()
+    for (const lane of this.lanes) lane.connect()
+    this.leases.sweep()
+  }
+
+  get isReady(): boolean {
+    return this.first.connection !== undefined
+  }
+
+  /** Puts a command on its lane: the only one, or the one its first key belongs to. */
+  send(command: Command): void {
+    if (this.closing) this.judge.fail(command, new ClosedError())
+    else if (this.lanes.length === 1) this.first.send(command)
+    else this.laneFor(command).send(command)
+  }
+
+  private laneFor(command: Command): Lane {
+    const key = firstKey(command.spec, command.args)
+    return key === undefined ? this.first : this.laneOfKey(key as string | Buffer)
+  }
+
+  laneOfKey(key: string | Buffer): Lane {
+    let hash = 0
+    if (typeof key === 'string') for (let i = 0; i < key.length; i++) hash = (hash * 31 + key.charCodeAt(i)) | 0
+    else for (const byte of key) hash = (hash * 31 + byte) | 0
+    return this.lanes[(hash >>> 0) % this.lanes.length]!
+  }
+
+  /** A blocking command gives up its place in the order and runs on a lease of its own. */
+  sendBlocking(command: Command, acquire: AcquireOptions): void {
+    const block = blockTimeoutMs(command.spec, command.args)
+    command.flags |= BLOCKING
+    this.leases.acquire({ label: command.spec.upperName, ...acquire }).then(
+      (lease) => {
+        const grace = this.options.blockingGraceMs
+        command.timeoutMs = block === undefined || block === Number.POSITIVE_INFINITY ? 0 : block + grace
+        command.onSettled = () => void lease.release()
+        lease.send(command)
+      },
+      (error: CenoteError) => command.fail(error),
+    )
+  }
+
+  acquire(options?: AcquireOptions): Promise<LeasedConnection> {
+    return this.leases.acquire(options)
+  }
+
+  tick(now: number): boolean {
+    let busy = this.leases.tick(now)
+    for (const lane of this.lanes) busy = lane.tick(now) || busy
+    if (this.whenDrained !== undefined && !this.lanes.some((lane) => lane.outstanding > 0)) {
+      this.whenDrained()
+      this.whenDrained = undefined
+    }
+    return busy || this.whenDrained !== undefined
+  }
+
+  private sweep(): void {
+    if (this.closing) return
+    this.leases.sweep()
+    const { maxLifetimeMs, leakDetectionMs } = this.options
+    if (maxLifetimeMs > 0) {
+      const now = performance.now()
+      for (const lane of this.lanes) {
+        const connection = lane.connection
+        if (connection !== undefined && now - connection.createdAt > maxLifetimeMs) lane.renew()
+      }
+    }
+    if (leakDetectionMs > 0) this.reportLeaks(leakDetectionMs)
+  }
+
+  private readonly reported = new WeakSet<LeasedConnection>()
+
+  private reportLeaks(thresholdMs: number): void {
+    const now = performance.now()
+    for (const lease of this.leases.leased) {
+      const held = now - lease.borrowedAt
+      if (held < thresholdMs || this.reported.has(lease) || lease.connection.waitsOnPurpose) continue
+      this.reported.add(lease)
+      this.events.onLeak(lease.label, Math.round(held), lease.stack)
+    }
+  }
+
+  private async checkHealth(): Promise<void> {
+    const lanes = this.lanes.flatMap((lane) => lane.connection ?? [])
+    await checkConnections([...lanes, ...this.leases.idleConnections()])
+  }
+
+  onLaneReady(lane: Lane): void {
+    this.server = { version: lane.connection?.serverVersion, role: lane.connection?.serverRole }
+    if (lane === this.first) this.events.onReady()
+  }
+
+  onLaneLost(lane: Lane, error: CenoteError): void {
+    if (lane === this.first) this.events.onLost(error, !this.closing)
+  }
+
+  onConnectionClosed(connection: Connection, reason: CloseReason, error: CenoteError): void {
+    this.counters.onClosed(reason)
+    this.closedBytesRead += connection.bytesRead
+    this.closedBytesWritten += connection.bytesWritten
+    if (reason !== 'idle' && reason !== 'max-lifetime' && reason !== 'pool-closed') {
+      this.counters.lastError = error.message
+    }
+  }
+
+  onPush(connection: Connection, items: unknown[]): void {
+    this.events.onPush(connection, items)
+  }
+
+  onLeak(holder: { label: string; heldMs: number; stack: string | undefined }): void {
+    this.events.onLeak(holder.label, holder.heldMs, holder.stack)
+  }
+
+  stats(status: string): PoolStats {
+    const { leases, lanes, counters, dialer, options } = this
+    const open = lanes.flatMap((lane) => lane.connection ?? [])
+    const all = [...open, ...leases.idleConnections(), ...[...leases.leased].map((lease) => lease.connection)]
+    const leasable = options.maxConnections - lanes.length
+    return {
+      name: options.name,
+      status,
+      connections: {
+        total: open.length + leases.open + dialer.dialing,
+        lanes: open.length,
+        idle: leases.idleCount,
+        leased: leases.leased.size,
+        dialing: dialer.dialing,
+        draining: all.filter((connection) => connection.state === 'draining').length,
+        min: options.minConnections,
+        max: options.maxConnections,
+      },
+      waiters: leases.waiters.count,
+      utilization: leasable === 0 ? 0 : leases.leased.size / leasable,
+      commands: {
+        ok: counters.ok,
+        rejected: counters.rejected,
+        notSent: counters.notSent,
+        unknown: counters.unknown,
+        retried: counters.retried,
+        inFlight: all.reduce((sum, connection) => sum + connection.inFlight, 0),
+        queued: all.reduce((sum, c) => sum + c.queued, 0) + lanes.reduce((sum, lane) => sum + lane.parked.count, 0),
+      },
+      latency: counters.latency.summary(),
+      acquire: { ...counters.acquire.summary(), timeouts: counters.acquireTimeouts },
+      dials: {
+        attempts: counters.dialAttempts,
+        failures: counters.dialFailures,
+        lastError: counters.lastDialError,
+      },
+      closed: { ...counters.closed },
+      bytes: {
+        read: this.closedBytesRead + all.reduce((sum, connection) => sum + connection.bytesRead, 0),
+        written: this.closedBytesWritten + all.reduce((sum, connection) => sum + connection.bytesWritten, 0),
+      },
+      loopLagMs: this.clock.lagMs,
+      breaker: dialer.breaker.state,
+      uptimeMs: performance.now() - this.createdAt,
+    }
+  }
+
+  async health(status: string): Promise<HealthReport> {
+    const { connection } = this.first
+    const latencyMs = connection === undefined ? undefined : await probeLatency(connection, HEALTH_TIMEOUT_MS)
+    return judgeHealth({
+      stats: this.stats(status),
+      latencyMs,
+      lastError: this.counters.lastError,
+      server: { ...this.server, address: describeEndpoint(this.options) },
+    })
+  }
+
+  /**
+   * Refuses new work, lets what is in flight finish, and after `timeoutMs` rejects the rest. Nothing stays pending.
+   */
+  async close(timeoutMs: number): Promise<void> {
+    if (this.closing) return
+    this.closing = true
+    const deadline = new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs)
+      void this.drain().then(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+    await deadline
+    this.destroy()
+  }
+
+  private async drain(): Promise<void> {
+    const lanes = new Promise<void>((resolve) => {
+      this.whenDrained = resolve
+      this.clock.wake()
+    })
+    await Promise.all([lanes, this.leases.drain()])
+  }
+
+  /** Closes everything now; what was not answered is rejected with its outcome. */
+  destroy(): void {
+    this.closing = true
+    const error = new ClosedError()
+    this.housekeeper.stop()
+    for (const lane of this.lanes) lane.destroy(error)
+    this.leases.destroy(error)
+    this.dialer.close()
+    this.whenDrained?.()
+    this.whenDrained = undefined
+    this.clock.remove(this)
+  }
+}
