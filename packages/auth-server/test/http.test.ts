@@ -140,6 +140,8 @@ describe('what the service tells about itself', () => {
 
   test('health of the process, of Redis and of the pool', async () => {
     expect((await service.get('/health')).json()).toMatchObject({ status: 'ok', pid: process.pid, worker: 1 })
+    // Connecting takes a moment; a command waits for it, a health check tells the truth.
+    await service.register('ann@example.test')
     const redis = await service.get('/health/redis')
     expect(redis.statusCode).toBe(200)
     expect(redis.json()).toMatchObject({
