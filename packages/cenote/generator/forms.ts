@@ -160,8 +160,8 @@ function choice(arg: ArgumentFacts): Sequence[] {
     }
   }
   const result = [...merged.values()]
-  const openValue = result.find((form) => form.length === 1 && form[0]!.type === 'RedisValue')
-  return openValue ? result.filter((form) => form === openValue || form.length > 1) : result
+  const openValue = result.find((form) => form.length === 1 && shape(form[0]!) === 'RedisValue')
+  return openValue ? result.filter((form) => form === openValue || form.length > 1 || form[0]?.rest) : result
 }
 
 /** Options: any of them, in any order where that is affordable. */

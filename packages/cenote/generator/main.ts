@@ -1,6 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { relative } from 'node:path'
 import { generate } from './generate.js'
 
 /** `generate` writes the generated files; `generate --check` fails when a committed one differs. */
@@ -13,8 +12,7 @@ for (const [path, content] of files) {
   stale.push(path)
   if (!checkOnly) await writeFile(path, content)
 }
-const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const list = stale.map((path) => `  ${path.replace(`${root}/`, '')}`).join('\n')
+const list = stale.map((path) => `  ${relative(process.cwd(), path)}`).join('\n')
 if (stale.length === 0) console.log(`Generated files are current (Redis ${version}).`)
 else if (!checkOnly) console.log(`Written from Redis ${version}:\n${list}`)
 else {

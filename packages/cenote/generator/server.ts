@@ -15,7 +15,7 @@ export interface ServerFacts {
 }
 
 /** Starts a private redis-server on a Unix socket in its own temporary folder, asks it for its commands, stops it. */
-export async function readServer(binary = 'redis-server'): Promise<ServerFacts> {
+export async function readServer(binary = process.env.REDIS_SERVER_BIN || 'redis-server'): Promise<ServerFacts> {
   const folder = await mkdtemp(join(tmpdir(), 'cenote-generate-'))
   const socket = join(folder, 'redis.sock')
   const options = ['--port', '0', '--unixsocket', socket, '--dir', folder, '--save', '', '--appendonly', 'no']

@@ -269,7 +269,7 @@ export interface CommandMethods<C, T> {
   client(subcommand: 'HELP', callback?: Callback<T[]>): Result<T[], C>
   client(subcommand: 'IMPORT-SOURCE', option: 'ON' | 'OFF', callback?: Callback<Text<'OK', T>>): Result<Text<'OK', T>, C>
   client(subcommand: 'INFO' | 'LIST', callback?: Callback<T>): Result<T, C>
-  client(subcommand: 'KILL', address: RedisValue, callback?: Callback<Text<'OK', T>>): Result<Text<'OK', T>, C>
+  client(subcommand: 'KILL', ...args: Many<RedisValue>[]): Result<number, C>
   client(subcommand: 'LIST', type: 'TYPE', normalMasterReplicaPubsub: 'NORMAL' | 'MASTER' | 'REPLICA' | 'PUBSUB', callback?: Callback<T>): Result<T, C>
   client(subcommand: 'LIST', type: 'TYPE', normalMasterReplicaPubsub: 'NORMAL' | 'MASTER' | 'REPLICA' | 'PUBSUB', id: 'ID', ...clientIds: Many<Numeric>[]): Result<T, C>
   client(...args: [subcommand: 'LIST', id: 'ID', ...clientIds: Many<Numeric>[], type: 'TYPE', normalMasterReplicaPubsub: 'NORMAL' | 'MASTER' | 'REPLICA' | 'PUBSUB']): Result<T, C>
@@ -288,6 +288,7 @@ export interface CommandMethods<C, T> {
   client(subcommand: 'UNBLOCK', clientId: Numeric, timeoutError: 'TIMEOUT' | 'ERROR', callback?: Callback<number>): Result<number, C>
   client(subcommand: 'UNPAUSE', callback?: Callback<Text<'OK', T>>): Result<Text<'OK', T>, C>
   client(...args: [subcommand: 'CAPA', ...rest: Many<RedisValue>[], callback: Callback<Text<'OK', T>>]): Result<Text<'OK', T>, C>
+  client(...args: [subcommand: 'KILL', ...rest: Many<RedisValue>[], callback: Callback<number>]): Result<number, C>
   client(...args: [subcommand: 'LIST', ...rest: Many<RedisValue>[], callback: Callback<T>]): Result<T, C>
   client(...args: [subcommand: 'TRACKING', status: 'ON' | 'OFF', ...rest: Many<RedisValue>[], callback: Callback<Text<'OK', T>>]): Result<Text<'OK', T>, C>
   /**

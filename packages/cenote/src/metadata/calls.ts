@@ -32,7 +32,7 @@ export function blockTimeoutMs(spec: CommandSpec, args: readonly unknown[]): num
 
 /**
  * Whether this call may be sent twice without changing anything: what the server flags readonly, what it flags neither
- * way but leaves no trace (PING, CONFIG GET), and the calls that only read because of their arguments (SORT without
+ * way but is the same done once or twice (PING, CONFIG GET, SCRIPT LOAD), and the calls that only read because of their arguments (SORT without
  * STORE, GETEX without an option). False for anything unknown.
  */
 export function isReadOnlyCall(spec: CommandSpec, args: readonly unknown[]): boolean {

@@ -18,13 +18,10 @@ export const RULES: Readonly<Record<string, ArgumentRule | undefined>> = {
       return store < 0 ? [0] : [0, store]
     },
   },
-  /** GEORADIUS and GEORADIUSBYMEMBER with STORE or STOREDIST: the last of them counts. */
+  /** GEORADIUS and GEORADIUSBYMEMBER: a write only with STORE or STOREDIST (the server stores to the last, but checks all). */
   store: {
-    readOnly: (args) => geoDestination(args) < 0,
-    keys: (args) => {
-      const store = geoDestination(args)
-      return store < 0 ? [0] : [0, store]
-    },
+    readOnly: (args) => geoDestinations(args).length === 0,
+    keys: (args) => [0, ...geoDestinations(args)],
   },
   /** MIGRATE host port key|"" db timeout ... [KEYS key...]: with KEYS the key itself is empty. */
   migrate: {
@@ -73,10 +70,10 @@ function sortDestination(args: readonly unknown[]): number {
   return found
 }
 
-function geoDestination(args: readonly unknown[]): number {
-  let found = -1
+function geoDestinations(args: readonly unknown[]): number[] {
+  const found: number[] = []
   for (let i = 4; i + 1 < args.length; i++) {
-    if (isToken(args[i], 'STORE') || isToken(args[i], 'STOREDIST')) found = ++i
+    if (isToken(args[i], 'STORE') || isToken(args[i], 'STOREDIST')) found.push(++i)
   }
   return found
 }
