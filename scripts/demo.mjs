@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { comparison } from './lib/comparison.mjs'
 import { main, root, SetUpError, step, stopOnSignals } from './lib/progress.mjs'
@@ -21,6 +21,7 @@ their sessions through cenote, and shows what came of it beside the figures of t
                       (default: ${usual.join(', ')} one after the other, about two minutes)
   --duration <time>   length of each steady phase (default 20s)
   --workers <n>       worker processes of the service (default ${defaultWorkers()} on this machine)
+  --out <folder>      where the result files go (default results)
   --keep              leave the service running at the end, until Ctrl-C
   --help              this text
 
@@ -43,6 +44,7 @@ function options() {
         scenario: { type: 'string' },
         duration: { type: 'string', default: '20s' },
         workers: { type: 'string', default: String(defaultWorkers()) },
+        out: { type: 'string', default: join(root, 'results') },
         keep: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -82,12 +84,12 @@ async function startRedisServer(startRedis) {
 }
 
 /** Runs one scenario; its progress and table go to the terminal, its result comes back. */
-async function runScenario(name, { url, duration, password }, guardGroup) {
+async function runScenario(name, { url, duration, password, out }, guardGroup) {
   process.stdout.write(`\n── ${name}: ${scenarios[name].toLocaleString('en-US')} users ──\n\n`)
   const args = [
     join(root, 'packages/load-test/bin/cenote-load.mjs'),
     name,
-    ...['--target', url, '--duration', duration, '--out', join(root, 'results'), '--json'],
+    ...['--target', url, '--duration', duration, '--out', out, '--json'],
   ]
   const env = { ...process.env, CENOTE_LOAD_PASSWORD: password }
   const { child, ended } = spawnGuarded(args, { env, stdio: ['ignore', 'pipe', 'inherit'] }, guardGroup)
@@ -140,7 +142,7 @@ async function demo(chosen) {
   })
   const env = serviceEnvironment({ redisUrl, dataDir, workers: chosen.workers })
   const users = Math.max(...chosen.scenarios.map((name) => scenarios[name]))
-  await step(`${users.toLocaleString('en-US')} accounts`, () => seedAccounts(users, env, guardGroup))
+  await step(`${users.toLocaleString('en-US')} accounts`, () => seedAccounts(users, env))
 
   const service = new Service()
   cleanUps.push(() => service.stop(3_000))
@@ -154,7 +156,7 @@ async function demo(chosen) {
 
   const results = []
   for (const name of chosen.scenarios) {
-    const what = { url: service.url, duration: chosen.duration, password: SEED_PASSWORD }
+    const what = { url: service.url, duration: chosen.duration, password: SEED_PASSWORD, out: resolve(chosen.out) }
     results.push(await runScenario(name, what, guardGroup))
   }
   const passed = results.every((result) => result.passed)

@@ -63,18 +63,21 @@ export function stopOnSignals(cleanUp = async () => {}) {
       }
       stoppedWith = status
       stoppedAt = performance.now()
-      Promise.all([stopRunning(signal), cleanUp()]).finally(() => process.exit(status))
+      stopRunning(signal)
+        .then(cleanUp)
+        .finally(() => process.exit(status))
     })
   }
 }
 
 /**
- * Runs a command in the clone with its output on the terminal, in a process group of its own.
+ * Runs a command in the clone, in a process group of its own, with its output on the terminal (`quiet`: only errors,
+ * `silent`: nothing). `patient` commands are waited for after a Ctrl-C instead of killed.
  * @returns its exit status; 130 or 143 when a signal ended it
  */
-export function run(file, args, { env = process.env, quiet = false, patient = false, cwd = root } = {}) {
-  const output = quiet ? 'ignore' : 'inherit'
-  const child = spawn(file, args, { cwd, env, detached: true, stdio: ['ignore', output, output] })
+export function run(file, args, { env = process.env, quiet = false, silent = false, patient = false } = {}) {
+  const stdio = ['ignore', quiet || silent ? 'ignore' : 'inherit', silent ? 'ignore' : 'inherit']
+  const child = spawn(file, args, { cwd: root, env, detached: true, stdio })
   const ended = new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 143)))
@@ -86,7 +89,7 @@ export function run(file, args, { env = process.env, quiet = false, patient = fa
 /** Whether a command exists and succeeds; its output goes nowhere. */
 export async function succeeds(file, args) {
   try {
-    return (await run(file, args, { quiet: true })) === 0
+    return (await run(file, args, { silent: true })) === 0
   } catch {
     return false
   }

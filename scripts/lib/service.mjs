@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { root, SetUpError } from './progress.mjs'
+import { root, run, SetUpError } from './progress.mjs'
 
 const main = join(root, 'packages/auth-server/dist/main.js')
 const seeder = join(root, 'packages/auth-server/dist/seed.js')
@@ -10,7 +10,7 @@ const startTimeoutMs = 30_000
 
 /** What the service needs as in production, with a key pair made for the occasion. */
 export function serviceEnvironment({ redisUrl, dataDir, workers }) {
-  const { privateKey } = generateKeyPairSync('ed25519')
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const env = { ...process.env }
   for (const name of Object.keys(env)) {
     if (name.startsWith('REDIS_') || name.startsWith('CENOTE_AUTH_')) delete env[name]
@@ -51,10 +51,9 @@ export function spawnGuarded(args, options, guardGroup) {
 }
 
 /** Accounts for the load tester's users. */
-export async function seedAccounts(count, env, guardGroup) {
-  const options = { env, stdio: ['ignore', 'ignore', 'inherit'] }
-  const { ended } = spawnGuarded([seeder, '--accounts', String(count)], options, guardGroup)
-  if ((await ended) !== 0) throw new SetUpError('The accounts for the load test could not be made')
+export async function seedAccounts(count, env) {
+  const status = await run(process.execPath, [seeder, '--accounts', String(count)], { env, quiet: true })
+  if (status !== 0) throw new SetUpError(`The accounts for the load test could not be made (exit status ${status})`)
 }
 
 /** The authentication service with its workers. */
