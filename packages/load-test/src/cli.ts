@@ -8,15 +8,18 @@ import { TargetError } from './run/preflight.js'
 import { runScenario } from './run/run-scenario.js'
 
 const INTERRUPTED = 130
+const SAME_SIGNAL_MS = 500
 
 process.exitCode = await main(parseArguments(process.argv, process.env))
 
 async function main({ load, out, json, quiet }: CliOptions): Promise<number> {
   const messages = json ? process.stderr : process.stdout
   const stop = new AbortController()
+  let firstAt = 0
   const onSignal = () => {
-    // The second one means it: leave without a report.
-    if (stop.signal.aborted) process.exit(INTERRUPTED)
+    // One Ctrl-C can come twice: from the terminal and from npm. A second one later means it: leave without a report.
+    if (stop.signal.aborted && performance.now() - firstAt > SAME_SIGNAL_MS) process.exit(INTERRUPTED)
+    if (!stop.signal.aborted) firstAt = performance.now()
     stop.abort()
   }
   process.on('SIGINT', onSignal)

@@ -92,7 +92,7 @@ export class FakeAuthServer {
       '/auth/me': () => {
         const session = this.sessions.get(token)
         if (!session?.alive) reply(401, problem(401, 'session-ended'))
-        else reply(200, { id: this.answerFor ?? session.user, email: session.user })
+        else reply(200, { id: this.answerFor ?? session.user })
       },
       '/auth/sessions': () => {
         if (!this.sessions.get(token)?.alive) reply(401, problem(401, 'session-ended'))
@@ -119,10 +119,10 @@ export class FakeAuthServer {
   }
 
   private health(path: string, response: ServerResponse): void {
-    if (path === '/health') return send(response, 200, { status: 'ok' })
-    if (path !== '/health/redis') return send(response, 404, problem(404, 'not-found'))
     const connections = { total: 3, lanes: 1, idle: 1, leased: 1, dialing: 0, draining: 0, min: 1, max: 20 }
-    send(response, 200, { status: 'healthy', latencyMs: 0.2, connections, ...this.pool })
+    if (path === '/health') send(response, 200, { status: 'ok' })
+    else if (path !== '/health/redis') send(response, 404, problem(404, 'not-found'))
+    else send(response, 200, { status: 'healthy', latencyMs: 0.2, connections, ...this.pool })
   }
 }
 
@@ -141,4 +141,3 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   for await (const chunk of request) text += chunk
   return text
 }
-

@@ -48,7 +48,8 @@ export function startClosedLoop(
   // Without a ramp the first requests still spread over one thinking time, else all users march in step.
   const spread = settings.rampMs > 0 ? settings.rampMs : thinkTimeMs
   const now = performance.now()
-  for (const user of sessions.users) later(user, startAt - now + Math.random() * spread)
+  // A timer may fire a millisecond early; no request may lie before the phase.
+  for (const user of sessions.users) later(user, startAt - now + 1 + Math.random() * spread)
 
   return {
     stop() {

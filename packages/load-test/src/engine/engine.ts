@@ -126,7 +126,8 @@ export class Engine implements EngineHandle {
   /** On the whole seconds of the run, so that the threads' intervals can be added up. */
   private scheduleTick(): void {
     const now = performance.now() - this.zero
-    const next = Math.floor(now / TICK_MS + 1) * TICK_MS
+    // Rounded, for a timer may fire a little early.
+    const next = (Math.round(now / TICK_MS) + 1) * TICK_MS
     this.ticker = setTimeout(() => {
       this.tick()
       this.scheduleTick()

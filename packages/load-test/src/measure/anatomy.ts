@@ -1,10 +1,14 @@
+import type { Call } from '../http/call.js'
+
 /** Where the time of a request went, in ms; the parts add up to `latencyMs`. */
 export interface TimeShares {
   /** How many requests the averages are over. */
   readonly requests: number
   readonly latencyMs: number
-  /** Between the intended start and a free socket of the load tester. */
-  readonly clientWaitMs: number
+  /** How late the load tester's own timers were. */
+  readonly clientLateMs: number
+  /** Waiting for a socket: every one was busy with an earlier request. A slow server's doing, or `sockets` is too low. */
+  readonly socketWaitMs: number
   /** At most this long the reply lay waiting for the load tester's own event loop. */
   readonly clientLoopMs: number
   /** What the server itself reported (`Server-Timing`). */
@@ -15,7 +19,7 @@ export interface TimeShares {
 
 const PER_OCTAVE = 8
 const BUCKETS = PER_OCTAVE * 33
-const FIELDS = 5
+const FIELDS = 6
 
 /**
  * Percentiles do not add up, so "how much of p95 is the client's" cannot be read off two histograms.
@@ -29,16 +33,21 @@ export class Anatomy {
     this.sums = sums ?? new Float64Array(BUCKETS * FIELDS)
   }
 
-  record(latencyMs: number, clientWaitMs: number, clientLoopMs: number, serverMs: number): void {
-    const at = bucketOf(latencyMs) * FIELDS
-    const server = Math.min(Math.max(serverMs, 0), latencyMs)
-    const wait = Math.min(clientWaitMs, latencyMs - server)
+  record(call: Call, clientLoopMs: number): void {
+    const latency = call.latencyMs
+    const at = bucketOf(latency) * FIELDS
+    const late = call.queuedAt - call.intendedAt
+    const wait = call.sentAt - call.queuedAt
+    const underWay = call.settledAt - call.sentAt
+    // The server's clock is not ours, and the loop's share is an upper bound: neither may exceed what is left.
+    const server = Math.min(Math.max(call.serverMs, 0), underWay)
     const sums = this.sums
     sums[at]! += 1
-    sums[at + 1]! += latencyMs
-    sums[at + 2]! += wait
-    sums[at + 3]! += Math.min(clientLoopMs, latencyMs - server - wait)
-    sums[at + 4]! += server
+    sums[at + 1]! += latency
+    sums[at + 2]! += late
+    sums[at + 3]! += wait
+    sums[at + 4]! += Math.min(clientLoopMs, underWay - server)
+    sums[at + 5]! += server
   }
 
   add(other: Anatomy): void {
@@ -63,19 +72,20 @@ export class Anatomy {
   }
 
   private between(from: number, to: number): TimeShares {
-    const total = [0, 0, 0, 0, 0]
+    const total = [0, 0, 0, 0, 0, 0]
     for (let bucket = Math.max(0, from); bucket <= Math.min(BUCKETS - 1, to); bucket++) {
       for (let field = 0; field < FIELDS; field++) total[field]! += this.sums[bucket * FIELDS + field]!
     }
-    const [requests = 0, latency = 0, wait = 0, loop = 0, server = 0] = total
+    const [requests = 0, latency = 0, late = 0, wait = 0, loop = 0, server = 0] = total
     const each = (sum: number) => (requests === 0 ? 0 : Math.round((sum / requests) * 1000) / 1000)
     return {
       requests,
       latencyMs: each(latency),
-      clientWaitMs: each(wait),
+      clientLateMs: each(late),
+      socketWaitMs: each(wait),
       clientLoopMs: each(loop),
       serverMs: each(server),
-      otherMs: each(latency - wait - loop - server),
+      otherMs: each(Math.max(0, latency - late - wait - loop - server)),
     }
   }
 }

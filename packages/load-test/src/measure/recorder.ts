@@ -44,7 +44,7 @@ export interface RecorderDump {
   readonly samples: readonly FailureSample[]
   /** Steady-phase replies: the client's upper bound of its own loop delay, encoded. */
   readonly clientLoop: string
-  readonly clientWait: string
+  readonly socketWait: string
 }
 
 const SAMPLES = 20
@@ -67,7 +67,7 @@ export class Recorder {
   private readonly cells = new Map<string, Cell>()
   private readonly anatomy = new Anatomy()
   private readonly clientLoop = new DurationHistogram()
-  private readonly clientWait = new DurationHistogram()
+  private readonly socketWait = new DurationHistogram()
   private readonly bursts: FailureBurst[] = []
   private readonly samples: FailureSample[] = []
   private readonly interval = new DurationHistogram(2)
@@ -89,10 +89,9 @@ export class Recorder {
       this.ok[call.operation] = (this.ok[call.operation] ?? 0) + 1
       if (call.serverMs >= 0) cell.server.record(call.serverMs)
       if (call.phase === 'steady') {
-        const wait = call.sentAt - call.intendedAt
-        this.anatomy.record(latency, wait, clientLoopMs, call.serverMs)
+        this.anatomy.record(call, clientLoopMs)
         this.clientLoop.record(clientLoopMs)
-        this.clientWait.record(wait)
+        this.socketWait.record(call.sentAt - call.queuedAt)
       }
     } else this.recordFailure(cell, call, call.cause)
     if (call.cause === undefined || call.cause === TIMEOUT) {
@@ -133,7 +132,7 @@ export class Recorder {
       bursts: this.bursts,
       samples: this.samples,
       clientLoop: this.clientLoop.encode(),
-      clientWait: this.clientWait.encode(),
+      socketWait: this.socketWait.encode(),
     }
   }
 

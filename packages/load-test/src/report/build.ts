@@ -107,14 +107,14 @@ function generator({ dumps, cpu, options }: ResultParts, steady: Figures): Gener
   for (const dump of dumps) anatomy.add(new Anatomy(dump.records.anatomy))
   const p95 = anatomy.around(steady.latency.p95)
   const loop = worstLoop(dumps.map((dump) => dump.loop))
-  const clientWait = merged(dumps.map((dump) => dump.records.clientWait)).summary()
-  const own = p95.clientWaitMs + p95.clientLoopMs
+  const socketWait = merged(dumps.map((dump) => dump.records.socketWait)).summary()
+  const own = p95.clientLateMs + p95.clientLoopMs
   const busy = cpu !== undefined && cpu.cpuMs > cpu.wallMs * options.threads * SATURATED_UTILIZATION
   return {
     loop,
     cpu: cpu && { ...cpu, perRequestUs: perRequest(cpu.cpuMs, steady.requests) },
     clientLoop: merged(dumps.map((dump) => dump.records.clientLoop)).summary(),
-    clientWait,
+    socketWait,
     anatomy: { mean: anatomy.mean(), p95 },
     shareOfP95: p95.latencyMs > 0 ? Math.round((own / p95.latencyMs) * 1000) / 1000 : 0,
     saturated: busy || loop.utilization > SATURATED_UTILIZATION,

@@ -109,7 +109,7 @@ function latencyPanel(timeline: readonly Second[], x: Scale, end: number): strin
     ['p50', P50],
   ] as const
   return [
-    axes(top, 'latency', most, ms, x, end),
+    axes(top, 'latency', most, (value) => `${Number(value.toPrecision(3))} ms`, x, end),
     line((second) => second.p50Ms, P50),
     line((second) => second.p95Ms, P95),
     legendOf(top, legend),
@@ -141,7 +141,7 @@ function axes(
 function legendOf(top: number, entries: readonly (readonly [string, string])[]): string {
   return entries
     .map(([name, colour], i) => {
-      const at = WIDTH - RIGHT - 90 * (entries.length - i)
+      const at = WIDTH - RIGHT - 104 * (entries.length - i)
       return rect(at, top - 18, 12, 12, colour) + text(at + 18, top - 8, name)
     })
     .join('\n')

@@ -37,8 +37,8 @@ export interface GeneratorFigures {
   readonly cpu: { readonly cpuMs: number; readonly wallMs: number; readonly perRequestUs: number } | undefined
   /** Replies of the steady phase: waited for the generator's loop at most this long. */
   readonly clientLoop: Percentiles
-  /** Requests of the steady phase: waited this long for a socket or for the generator to get to them. */
-  readonly clientWait: Percentiles
+  /** Requests of the steady phase: waited this long for a socket. */
+  readonly socketWait: Percentiles
   /** The average request, and the average of those about as slow as p95. */
   readonly anatomy: { readonly mean: TimeShares; readonly p95: TimeShares }
   /** Upper bound of the load tester's own part in p95, 0 to 1. */

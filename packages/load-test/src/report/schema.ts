@@ -50,10 +50,11 @@ const phase = { enum: ['login', 'ramp', 'steady', 'logout'] }
 const timeShares = object({
   requests: count,
   latencyMs: positive,
-  clientWaitMs: positive,
+  clientLateMs: positive,
+  socketWaitMs: positive,
   clientLoopMs: positive,
   serverMs: positive,
-  otherMs: { type: 'number' },
+  otherMs: positive,
 })
 
 const poolReading = object({
@@ -135,7 +136,7 @@ export const RESULT_SCHEMA = {
       loop,
       'cpu?': object({ cpuMs: positive, wallMs: positive, perRequestUs: positive }),
       clientLoop: percentiles,
-      clientWait: percentiles,
+      socketWait: percentiles,
       anatomy: object({ mean: timeShares, p95: timeShares }),
       shareOfP95: share,
       saturated: { type: 'boolean' },

@@ -72,13 +72,14 @@ function failureLines({ total, bursts, failureSamples }: Result): string[] {
   return [...lines, '']
 }
 
-function anatomyLines({ generator }: Result): string[] {
+function anatomyLines({ generator, settings }: Result): string[] {
   const { p95 } = generator.anatomy
   if (p95.requests === 0) return []
   const lines = [
-    `a request at p95 (${ms(p95.latencyMs)}): load tester at most ${ms(p95.clientWaitMs + p95.clientLoopMs)}` +
+    `a request at p95 (${ms(p95.latencyMs)}): load tester at most ${ms(p95.clientLateMs + p95.clientLoopMs)}` +
       ` (${percent(generator.shareOfP95)}), server's handlers ${ms(p95.serverMs)},` +
-      ` network and the server's queue ${ms(p95.otherMs)}`,
+      ` network and the server's queue ${ms(p95.otherMs)}` +
+      (p95.socketWaitMs > 0 ? `, waiting for one of the ${settings.sockets} sockets ${ms(p95.socketWaitMs)}` : ''),
   ]
   const { loop, cpu } = generator
   const used =

@@ -98,7 +98,7 @@ class Run {
   }
 
   private async loop(): Promise<void> {
-    const { rampMs } = this.options
+    const { rampMs, durationMs } = this.options
     this.loopStartMs = this.elapsed() + LEAD_MS
     this.phase = 'ramp'
     let meter: CpuMeter | undefined
@@ -108,10 +108,10 @@ class Run {
     }, LEAD_MS + rampMs)
     await this.each((engine) => engine.loop(this.loopStartMs))
     clearTimeout(steady)
-    const spent = this.elapsed() - this.loopStartMs
-    this.phaseMs.ramp = Math.round(Math.min(spent, rampMs))
     // Replies that came after the end of the phase belong to it, the waiting for them does not.
-    this.phaseMs.steady = Math.round(Math.min(Math.max(0, spent - rampMs), this.options.durationMs))
+    const spent = this.interrupted ? Math.max(0, this.elapsed() - this.loopStartMs) : rampMs + durationMs
+    this.phaseMs.ramp = Math.min(spent, rampMs)
+    this.phaseMs.steady = Math.min(spent - this.phaseMs.ramp, durationMs)
     this.cpu = meter?.read()
   }
 

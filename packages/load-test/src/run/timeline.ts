@@ -32,7 +32,8 @@ export class Timeline {
 
   add(tick: EngineTick): void {
     const { interval } = tick
-    const second = Math.max(0, Math.round(interval.toMs / 1000) - 1)
+    // By its middle: ticks are a little early or late, and the last one is short.
+    const second = Math.max(0, Math.floor((interval.fromMs + interval.toMs) / 2000))
     const draft = this.draft(second)
     const ok = sum(interval.ok)
     const failed = sum(interval.failed)
