@@ -200,7 +200,7 @@ export class Decoder {
     for (; at < end; at++) {
       const byte = buffer[at]!
       if (byte >= 48 && byte <= 57) {
-        n = n * 10 + byte - 48
+        n = n * 10 + (byte - 48)
         if (n > 0xffffffff) throw new ProtocolError('The server sent a length beyond 2^32')
       } else if (byte === CR && at > first) {
         if (at + 1 >= end) return UNFINISHED
@@ -304,7 +304,7 @@ export class Decoder {
     let n = 0
     for (; at < end; at++) {
       const byte = buffer[at]!
-      if (byte >= 48 && byte <= 57) n = n * 10 + byte - 48
+      if (byte >= 48 && byte <= 57) n = n * 10 + (byte - 48)
       else break
     }
     if (at + 1 >= end) {
