@@ -269,7 +269,7 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
       this.owner.onErrorReply(this, command, value)
       return
     }
-    this.observer.onReply(this.lastReadAt - command.startedAt)
+    if ((command.flags & INTERNAL) === 0) this.observer.onReply(this.lastReadAt - command.startedAt)
     command.succeed(value)
   }
 
