@@ -118,11 +118,22 @@ describe('failure bursts', () => {
     const bursts: FailureBurst[] = []
     for (const at of [100, 900, 1800, 3000]) addFailure(bursts, at, at - 50)
     expect(bursts).toEqual([
-      { fromMs: 100, toMs: 1800, lastStartMs: 1750, failures: 3 },
-      { fromMs: 3000, toMs: 3000, lastStartMs: 2950, failures: 1 },
+      { firstStartMs: 50, lastStartMs: 1750, fromMs: 100, toMs: 1800, failures: 3 },
+      { firstStartMs: 2950, lastStartMs: 2950, fromMs: 3000, toMs: 3000, failures: 1 },
     ])
-    const merged = mergeBursts([bursts, [{ fromMs: 1500, toMs: 2500, lastStartMs: 2400, failures: 2 }]])
-    expect(merged).toEqual([{ fromMs: 100, toMs: 3000, lastStartMs: 2950, failures: 6 }])
+    const other = { firstStartMs: 1400, lastStartMs: 2400, fromMs: 1500, toMs: 2500, failures: 2 }
+    expect(mergeBursts([bursts, [other]])).toEqual([
+      { firstStartMs: 50, lastStartMs: 2950, fromMs: 100, toMs: 3000, failures: 6 },
+    ])
+  })
+})
+
+describe('an outage that requests waited out in vain', () => {
+  it('is one burst, from the first start to the last reply', () => {
+    const bursts: FailureBurst[] = []
+    addFailure(bursts, 13_000, 12_990)
+    for (let i = 0; i < 100; i++) addFailure(bursts, 16_000 + i, 13_000 + i)
+    expect(bursts).toEqual([{ firstStartMs: 12_990, lastStartMs: 13_099, fromMs: 13_000, toMs: 16_099, failures: 101 }])
   })
 })
 

@@ -130,7 +130,7 @@ export const RESULT_SCHEMA = {
     total: object({ ...figures, abandoned: count }),
     steady: object(figures),
     operations: list(object({ phase, operation, ...figures })),
-    bursts: list(object({ fromMs: count, toMs: count, lastStartMs: count, failures: count })),
+    bursts: list(object({ firstStartMs: count, lastStartMs: count, fromMs: count, toMs: count, failures: count })),
     failureSamples: list(object({ atMs: count, phase, operation, cause: text, detail: text })),
     generator: object({
       loop,

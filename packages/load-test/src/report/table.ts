@@ -62,14 +62,18 @@ function failureLines({ total, bursts, failureSamples }: Result): string[] {
   if (total.failed === 0 && total.abandoned === 0) return []
   const lines = [`failures: ${countedCauses(total.causes) || 'none'}`]
   for (const burst of bursts.slice(0, 5)) {
-    const window = `${seconds(burst.fromMs)} to ${seconds(burst.toMs)}`
-    lines.push(`  ${whole(burst.failures)} from ${window}, the last one started at ${seconds(burst.lastStartMs)}`)
+    const started = `started between ${moment(burst.firstStartMs)} and ${moment(burst.lastStartMs)}`
+    lines.push(`  ${whole(burst.failures)} ${started}, known by ${moment(burst.toMs)}`)
   }
   if (bursts.length > 5) lines.push(`  and ${bursts.length - 5} later bursts`)
   const example = failureSamples[0]
   if (example?.detail) lines.push(`  the first: ${example.operation}, ${example.cause}, ${example.detail}`)
   if (total.abandoned > 0) lines.push(`abandoned when the run was stopped: ${whole(total.abandoned)}`)
   return [...lines, '']
+}
+
+function moment(runMs: number): string {
+  return `${(runMs / 1000).toFixed(1)} s`
 }
 
 function anatomyLines({ generator, settings }: Result): string[] {
