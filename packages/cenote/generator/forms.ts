@@ -59,19 +59,16 @@ export function formsOf(args: ArgumentFacts[]): Form[] {
   return forms.length > MAX_FORMS ? formsWithin(args, FRUGAL) : forms
 }
 
-let limits = GENEROUS
-
-function formsWithin(args: ArgumentFacts[], within: Limits): Form[] {
-  limits = within
-  const forms = sequence(args).map((params) => ({ params: singleRest(params), loose: params.loose === true }))
+function formsWithin(args: ArgumentFacts[], limits: Limits): Form[] {
+  const forms = sequence(args, limits).map((params) => ({ params: singleRest(params), loose: params.loose === true }))
   const distinct = unique(forms, (form) => form.params.map(shape).join())
   return distinct
-    .filter((form) => !distinct.some((other) => other !== form && says(other, form)))
+    .filter((form) => !distinct.some((other) => other !== form && covers(other, form)))
     .sort((a, b) => rank(a) - rank(b))
 }
 
 /** Whether a list of values in `wide` takes all that `narrow` adds, and `narrow` shows no token worth completing. */
-function says(wide: Form, narrow: Form): boolean {
+function covers(wide: Form, narrow: Form): boolean {
   const place = wide.params.length - 1
   const rest = wide.params[place]
   if (!rest?.rest || rest.type !== 'RedisValue' || rest.broad || narrow.params.length < place) return false
@@ -92,12 +89,12 @@ function rank(form: Form): number {
   return form.params.some((p) => p.rest) ? 1000 - length + (form.loose ? 100 : 0) : length
 }
 
-function sequence(args: ArgumentFacts[]): Sequence[] {
+function sequence(args: ArgumentFacts[], limits: Limits): Sequence[] {
   let forms: Sequence[] = [[]]
   for (let i = 0; i < args.length; ) {
     let end = i
     while (end < args.length && args[end]!.optional) end++
-    const next = end > i ? optionalRun(args.slice(i, end), end === args.length) : single(args[i]!)
+    const next = end > i ? optionalRun(args.slice(i, end), end === args.length, limits) : single(args[i]!, limits)
     forms = forms.flatMap((head) => next.map((tail) => join(head, tail)))
     i = Math.max(end, i + 1)
   }
@@ -110,21 +107,21 @@ function join(head: Sequence, tail: Sequence): Sequence {
   return joined
 }
 
-function single(arg: ArgumentFacts): Sequence[] {
-  let forms = inner(arg)
+function single(arg: ArgumentFacts, limits: Limits): Sequence[] {
+  let forms = inner(arg, limits)
   if (arg.multiple) forms = [repeated(arg, forms)]
   if (arg.token === undefined || arg.type === 'pure-token') return forms
   return forms.map((form) => [token(arg.token!), ...form])
 }
 
-function inner(arg: ArgumentFacts): Sequence[] {
+function inner(arg: ArgumentFacts, limits: Limits): Sequence[] {
   switch (arg.type) {
     case 'pure-token':
       return [[token(arg.token!)]]
     case 'block':
-      return sequence(arg.children)
+      return sequence(arg.children, limits)
     case 'oneof':
-      return choice(arg)
+      return choice(arg, limits)
     default:
       return [[param(arg.name, TYPES[arg.type] ?? 'RedisValue')]]
   }
@@ -141,8 +138,8 @@ function repeated(arg: ArgumentFacts, forms: Sequence[]): Sequence {
 }
 
 /** Alternatives of the same shape become one parameter: `'EX' | 'PX', number`. */
-function choice(arg: ArgumentFacts): Sequence[] {
-  const forms = arg.children.flatMap((child) => single(child))
+function choice(arg: ArgumentFacts, limits: Limits): Sequence[] {
+  const forms = arg.children.flatMap((child) => single(child, limits))
   const merged = new Map<string, Sequence>()
   for (const form of forms) {
     const key = form.map((p) => (p.tokens.length > 0 ? "'" : shape(p))).join()
@@ -165,8 +162,8 @@ function choice(arg: ArgumentFacts): Sequence[] {
 }
 
 /** Options: any of them, in any order where that is affordable. */
-function optionalRun(run: ArgumentFacts[], isTail: boolean): Sequence[] {
-  const groups = run.map((arg) => single(arg))
+function optionalRun(run: ArgumentFacts[], isTail: boolean, limits: Limits): Sequence[] {
+  const groups = run.map((arg) => single(arg, limits))
   const orders = countOrders(groups)
   if (orders <= (isTail ? limits.tail : limits.inner)) return subsets(groups).flatMap(permutations).map(flatten)
   const listed =
