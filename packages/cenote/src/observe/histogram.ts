@@ -16,7 +16,7 @@ function bucketOf(microseconds: number): number {
 function largestIn(bucket: number): number {
   if (bucket < SUB_COUNT) return bucket
   const shift = (bucket >> SUB_BITS) - 1
-  return ((SUB_COUNT + (bucket & (SUB_COUNT - 1)) + 1) << shift) - 1
+  return (SUB_COUNT + (bucket & (SUB_COUNT - 1)) + 1) * 2 ** shift - 1
 }
 
 /** Latency histogram with logarithmic buckets: recording is a shift and an increment, memory is fixed at 4 KB. */

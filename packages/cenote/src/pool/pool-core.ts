@@ -3,7 +3,7 @@ import { LoopClock, type Ticker } from '../connection/clock.js'
 import { BLOCKING, type Command } from '../connection/command.js'
 import { type CloseReason, type Connection, describeEndpoint } from '../connection/connection.js'
 import { type CenoteError, ClosedError } from '../errors.js'
-import { blockTimeoutMs, firstKey } from '../metadata/lookup.js'
+import { blockTimeoutMs, routingKey } from '../metadata/lookup.js'
 import { Counters } from '../observe/counters.js'
 import type { HealthReport, PoolStats } from '../observe/report.js'
 import { Standalone } from '../topology/standalone.js'
@@ -95,8 +95,8 @@ export class PoolCore implements Ticker, LaneEvents {
   }
 
   private laneFor(command: Command): Lane {
-    const key = firstKey(command.spec, command.args)
-    return key === undefined ? this.first : this.laneOfKey(key as string | Buffer)
+    const key = routingKey(command.spec, command.args)
+    return key === undefined ? this.first : this.laneOfKey(key)
   }
 
   laneOfKey(key: string | Buffer): Lane {
