@@ -5,8 +5,11 @@ export interface Ticker {
 
 /** How often deadlines and silence are looked at, ms. Bounds how late a deadline can fire. */
 export const TICK_MS = 25
-/** Lateness of a tick that counts as a blocked event loop rather than as timer noise, ms. */
-const LAG_THRESHOLD_MS = 15
+/**
+ * Lateness of a tick that counts as a blocked event loop, ms. Less is the ordinary turn of a busy process: counting
+ * that too would stretch every deadline under load.
+ */
+const LAG_THRESHOLD_MS = 50
 
 /**
  * One coarse timer for a whole pool, and a clock that stands still while this process could not run.
@@ -26,8 +29,14 @@ export class LoopClock {
   private idleTicks = 0
   private readonly tickers = new Set<Ticker>()
 
+  /**
+   * Stands still once the tick is overdue: a command issued at the end of a blocked turn would otherwise start in the
+   * future of the corrected clock, and get the blockage on top of its deadline.
+   */
   refresh(): number {
-    this.now = performance.now() - this.blocked
+    const now = performance.now()
+    const limit = this.expectedAt + LAG_THRESHOLD_MS
+    this.now = (now > limit && this.timer !== undefined ? limit : now) - this.blocked
     return this.now
   }
 
@@ -56,15 +65,14 @@ export class LoopClock {
   }
 
   private readonly onTimer = (): void => {
-    const late = performance.now() - this.expectedAt
-    this.lagMs = Math.max(0, late)
-    if (late > LAG_THRESHOLD_MS) this.blocked += late
+    this.lagMs = this.account()
     // Timers run before sockets are polled: look at deadlines only after the data that waited was read.
     setImmediate(this.onPolled)
   }
 
   private readonly onPolled = (): void => {
     if (this.timer === undefined) return
+    this.lagMs = Math.max(this.lagMs, this.account())
     const now = this.refresh()
     let busy = false
     for (const ticker of this.tickers) busy = ticker.tick(now) || busy
@@ -73,7 +81,15 @@ export class LoopClock {
       this.timer = undefined
       return
     }
-    this.expectedAt = performance.now() + TICK_MS
     this.timer.refresh()
+  }
+
+  /** Takes the lateness of the current phase out of active time, and expects the next one a tick from now. */
+  private account(): number {
+    const now = performance.now()
+    const late = Math.max(0, now - this.expectedAt)
+    if (late > LAG_THRESHOLD_MS) this.blocked += late - LAG_THRESHOLD_MS
+    this.expectedAt = now + TICK_MS
+    return late
   }
 }

@@ -1,50 +1,29 @@
 import type { Socket } from 'node:net'
 import { CenoteError, ConnectionError, ProtocolError, ReplyError } from '../errors.js'
+import { lookupCommand } from '../metadata/lookup.js'
 import { Decoder, type DecoderOptions, type ReplySink } from '../wire/decode.js'
 import { type ByteSink, CommandEncoder } from '../wire/encode.js'
 import type { LoopClock } from './clock.js'
-import { BINARY, BLOCKING, type Command, INTERNAL, PUSH_REPLY, SETTLED, WRITTEN } from './command.js'
-import { type Endpoint, openSocket, SOCKET_HIGH_WATER_BYTES, type SocketEvents, type SocketOptions } from './socket.js'
+import { BINARY, BLOCKING, Command, INTERNAL, PUSH_REPLY, promiseOf, SETTLED, WRITTEN } from './command.js'
+import { DroppedTransaction } from './dropped-transaction.js'
+import type { CloseReason, ConnectionOwner, ConnectionState, Leftovers, ReplyObserver } from './owner.js'
+import {
+  describeEndpoint,
+  type Endpoint,
+  openSocket,
+  SOCKET_HIGH_WATER_BYTES,
+  type SocketEvents,
+  type SocketOptions,
+} from './socket.js'
 
-/** One socket's life. Only {@link Connection.move} changes it, and every close carries a reason. */
-export type ConnectionState = 'connecting' | 'ready' | 'draining' | 'closed'
-
-/** Why a connection was closed; counted in the statistics under these names. */
-export type CloseReason =
-  | 'socket-error'
-  | 'server-closed'
-  | 'protocol-error'
-  | 'handshake-failed'
-  | 'connect-timeout'
-  | 'watchdog'
-  | 'health-check'
-  | 'max-lifetime'
-  | 'idle'
-  | 'doubtful'
-  | 'read-only'
-  | 'reconnect'
-  | 'pool-closed'
-
-/** Commands a lost connection gives back, in their order: `written` may have run, `unsent` cannot have. */
-export interface Leftovers {
-  readonly written: Command | undefined
-  readonly unsent: Command | undefined
-}
-
-/** The layer above. It alone decides what becomes of failed commands. */
-export interface ConnectionOwner {
-  onErrorReply(connection: Connection, command: Command, error: ReplyError): void
-  onPush(connection: Connection, items: unknown[]): void
-  onClosed(connection: Connection, reason: CloseReason, error: CenoteError, leftovers: Leftovers): void
-}
-
-/** Told of every reply; implemented by the statistics. */
-export interface ReplyObserver {
-  onReply(latencyMs: number): void
-}
+export type { CloseReason, ConnectionOwner, ConnectionState, Leftovers, ReplyObserver } from './owner.js'
+export { describeEndpoint } from './socket.js'
 
 /** A batch is handed to the socket when it reaches this size, so that a huge backlog never becomes one string. */
 const BATCH_CHARACTERS = 64 * 1024
+
+/** After so long without a byte, ms, a connection is asked for a sign of life before it is trusted with commands. */
+const TRUSTED_MS = 5_000
 
 let lastId = 0
 
@@ -90,6 +69,9 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
   private blocked = false
   private corked = false
   private encoding = false
+  /** A PING must be answered before anything else is written. */
+  private asking = false
+  private readonly dropped = new DroppedTransaction()
   private connected: (() => void) | undefined
   private readonly encoder: CommandEncoder
   private readonly decoder: Decoder
@@ -127,6 +109,21 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
 
   get writableBytes(): number {
     return this.socket.writableLength
+  }
+
+  /** True while the socket takes no more bytes, so that what is accepted now stays in this process. */
+  get congested(): boolean {
+    return this.blocked
+  }
+
+  /** Bytes the socket has taken off our hands; grows while a large command is still on its way. */
+  get bytesDelivered(): number {
+    return this.socket.bytesWritten - this.socket.writableLength
+  }
+
+  /** Address dialled, for a host with several. */
+  get remoteAddress(): string | undefined {
+    return this.socket.remoteAddress
   }
 
   /** True when nothing was sent that is not answered, and no stray bytes wait: fit to be lent again. */
@@ -169,21 +166,22 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
   readonly flush = (): void => {
     this.flushScheduled = false
     if (this.blocked || this.state === 'closed') return
-    const connecting = this.state === 'connecting'
     const wasIdle = this.inFlight === 0
+    if (wasIdle && this.clock.now - this.lastReadAt > TRUSTED_MS && this.state === 'ready') this.askForLife()
+    const connecting = this.state === 'connecting' || this.asking
     const encoder = this.encoder
     this.encoding = true
     let command = this.unwritten
     let previous = this.lastWritten
     while (command !== undefined) {
-      if (command.stage === SETTLED) {
+      if (command.stage === SETTLED && !this.dropped.mustEnd(command)) {
         command = this.unlink(previous, command)
         continue
       }
       if (connecting && (command.flags & INTERNAL) === 0) break
       if (command.script !== undefined) command.script.prepare(command, this.loadedScripts)
       encoder.add(command.spec.wireName, command.args)
-      command.stage = WRITTEN
+      if (command.stage !== SETTLED) command.stage = WRITTEN
       command.attempts++
       this.inFlight++
       this.queued--
@@ -207,6 +205,27 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
       this.socket.uncork()
     }
     if (this.socket.writableLength > SOCKET_HIGH_WATER_BYTES) this.blocked = true
+  }
+
+  /**
+   * A path that went dead while nothing was said would swallow the commands now waiting, and nobody could tell whether
+   * they ran. So a PING goes first and they follow its reply; if none comes they were certainly not sent.
+   */
+  private askForLife(): void {
+    if (this.asking || this.unwritten === undefined || (this.unwritten.flags & (INTERNAL | BLOCKING)) !== 0) return
+    const ping = new Command(lookupCommand('ping'), [], INTERNAL)
+    const answered = (): void => {
+      this.asking = false
+      if (!this.flushScheduled) this.scheduleFlush()
+    }
+    promiseOf(ping).then(answered, answered)
+    ping.startedAt = this.clock.now
+    ping.next = this.unwritten
+    if (this.lastWritten === undefined) this.head = ping
+    else this.lastWritten.next = ping
+    this.unwritten = ping
+    this.queued++
+    this.asking = true
   }
 
   /** Drops a command that was given up before it was written; it never existed for the server. */
@@ -374,11 +393,6 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
   private move(state: ConnectionState): void {
     this.state = state
   }
-}
-
-export function describeEndpoint(endpoint: Endpoint): string {
-  if (endpoint.path !== undefined) return endpoint.path
-  return endpoint.host.includes(':') ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`
 }
 
 function draining(): CenoteError {

@@ -8,6 +8,11 @@ export interface Endpoint {
   readonly path?: string | undefined
 }
 
+export function describeEndpoint(endpoint: Endpoint): string {
+  if (endpoint.path !== undefined) return endpoint.path
+  return endpoint.host.includes(':') ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`
+}
+
 export interface SocketOptions {
   /** TLS options as of `tls.connect`; `true` for the defaults. Undefined: plain TCP. */
   readonly tls?: tls.ConnectionOptions | true | undefined

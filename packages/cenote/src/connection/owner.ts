@@ -1,0 +1,40 @@
+import type { CenoteError, ReplyError } from '../errors.js'
+import type { Command } from './command.js'
+import type { Connection } from './connection.js'
+
+/** One socket's life. Only {@link Connection.move} changes it, and every close carries a reason. */
+export type ConnectionState = 'connecting' | 'ready' | 'draining' | 'closed'
+
+/** Why a connection was closed; counted in the statistics under these names. */
+export type CloseReason =
+  | 'socket-error'
+  | 'server-closed'
+  | 'protocol-error'
+  | 'handshake-failed'
+  | 'connect-timeout'
+  | 'watchdog'
+  | 'health-check'
+  | 'max-lifetime'
+  | 'idle'
+  | 'doubtful'
+  | 'read-only'
+  | 'reconnect'
+  | 'pool-closed'
+
+/** Commands a lost connection gives back, in their order: `written` may have run, `unsent` cannot have. */
+export interface Leftovers {
+  readonly written: Command | undefined
+  readonly unsent: Command | undefined
+}
+
+/** The layer above. It alone decides what becomes of failed commands. */
+export interface ConnectionOwner {
+  onErrorReply(connection: Connection, command: Command, error: ReplyError): void
+  onPush(connection: Connection, items: unknown[]): void
+  onClosed(connection: Connection, reason: CloseReason, error: CenoteError, leftovers: Leftovers): void
+}
+
+/** Told of every reply; implemented by the statistics. */
+export interface ReplyObserver {
+  onReply(latencyMs: number): void
+}
