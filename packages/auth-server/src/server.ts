@@ -1,5 +1,4 @@
-import { once } from 'node:events'
-import { type AddressInfo, Server as NetServer } from 'node:net'
+import type { Socket } from 'node:net'
 import { createApp } from './app.js'
 import type { Config } from './config.js'
 import { loadKeys } from './keys.js'
@@ -17,21 +16,26 @@ export interface RedisLog {
 /** Makes the Redis client of one worker. Called once per process. */
 export type RedisFactory = (config: Config, log: RedisLog) => RedisLike
 
-export interface RunningServer {
-  readonly url: string
-  readonly port: number
+export interface Server {
+  /** Serves a connection that somebody else has accepted. */
+  accept(socket: Socket): void
   stats(): WorkerStats
-  /** Ends without dropping a request, or cuts off what is left after `drainTimeoutMs`. Returns what was cut off. */
-  drain(): Promise<{ readonly cutOff: number }>
+  /** From now on answers close their connection, and `/ready` says 503. */
+  leave(): void
+  /**
+   * Waits for all connections to end, cuts off what is left after `drainTimeoutMs`, and frees everything. No connection
+   * may be handed in afterwards. Returns how many were cut off.
+   */
+  drain(): Promise<number>
 }
 
-/** One listening process: app, accounts and Redis client, and their orderly end. */
+/** App, accounts and Redis client of one process, and their orderly end. */
 export async function startServer(
   config: Config,
   createRedis: RedisFactory,
   worker = 1,
   allWorkers?: () => Promise<readonly WorkerStats[]>,
-): Promise<RunningServer> {
+): Promise<Server> {
   const lifecycle: Lifecycle = { draining: false }
   const keys = loadKeys(config)
   const accounts = new SqliteAccountStore(config.dataDir)
@@ -42,39 +46,59 @@ export async function startServer(
   })
   const app = createApp({ config, keys, redis, accounts, lifecycle, worker, allWorkers })
   log = app.log
-  await app.listen({ host: config.host, port: config.port, listenTextResolver: () => 'listening' })
-  const { port } = app.server.address() as AddressInfo
-  const connections = new Set<unknown>()
-  app.server.on('connection', (socket) => {
-    connections.add(socket)
-    socket.once('close', () => connections.delete(socket))
-  })
+  await app.ready()
+  // The primary listens; without this event the HTTP server would not watch over header and request timeouts.
+  app.server.emit('listening')
 
-  async function drain(): Promise<{ cutOff: number }> {
-    lifecycle.draining = true
-    const deadline = Date.now() + config.shutdownDelayMs + config.drainTimeoutMs
-    if (config.shutdownDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, config.shutdownDelayMs))
-    const closed = once(app.server, 'close')
-    // http.Server.close() would also end idle keep-alive connections, one of which may have a request on its way.
-    // Stopping at the TCP layer lets each be answered once more (with "Connection: close") or run into its timeout.
-    NetServer.prototype.close.call(app.server)
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, Math.max(0, deadline - Date.now()))
+  const connections = new Set<Socket>()
+  let onEmpty: (() => void) | undefined
+
+  function accept(socket: Socket): void {
+    connections.add(socket)
+    socket.once('close', () => {
+      connections.delete(socket)
+      if (connections.size === 0) onEmpty?.()
     })
-    await Promise.race([closed, late])
-    clearTimeout(timer)
-    const cutOff = connections.size
-    if (cutOff > 0) {
+    // As the HTTP server's own sockets: a caller that has sent all it wants still gets its answer.
+    socket.allowHalfOpen = true
+    app.server.emit('connection', socket)
+  }
+
+  /** True once no connection is left, false when the time is up. */
+  function emptied(timeoutMs: number): Promise<boolean> {
+    if (connections.size === 0) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(false), timeoutMs)
+      onEmpty = () => {
+        clearTimeout(timer)
+        resolve(true)
+      }
+    })
+  }
+
+  async function drain(): Promise<number> {
+    lifecycle.draining = true
+    let cutOff = 0
+    // Idle keep-alive connections are not closed at once: one of them may have a request on its way. Each is answered
+    // once more, with "Connection: close", or runs into its own timeout.
+    if (!(await emptied(config.drainTimeoutMs))) {
+      cutOff = connections.size
       app.log.warn({ connections: cutOff }, 'drain timed out, closing what is left')
-      app.server.closeAllConnections()
+      for (const socket of connections) socket.destroy()
     }
+    app.server.close()
     await app.close()
     await redis.close()
     accounts.close()
-    return { cutOff }
+    return cutOff
   }
 
-  const host = config.host.includes(':') ? `[${config.host}]` : config.host
-  return { url: `http://${host}:${port}`, port, stats: () => ownStats(worker, redis), drain }
+  return {
+    accept,
+    stats: () => ownStats(worker, redis),
+    leave: () => {
+      lifecycle.draining = true
+    },
+    drain,
+  }
 }

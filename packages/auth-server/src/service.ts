@@ -1,6 +1,7 @@
 import cluster from 'node:cluster'
-import { type Config, ConfigError, loadConfig } from './config.js'
+import { type Config, loadConfig } from './config.js'
 import { loadKeys } from './keys.js'
+import { EXIT } from './messages.js'
 import type { RedisFactory } from './server.js'
 import { runWorker } from './worker.js'
 import { Workers } from './workers.js'
@@ -20,8 +21,19 @@ export async function runService(createRedis: RedisFactory): Promise<void> {
     }
     await runWorker(config, createRedis)
   } catch (error) {
-    const text = error instanceof ConfigError ? error.message : error instanceof Error ? error.stack : String(error)
-    process.stderr.write(`auth-server: ${text}\n`)
-    process.exit(error instanceof ConfigError ? 2 : 1)
+    process.stderr.write(`auth-server: ${explain(error)}\n`)
+    process.exit(isConfigError(error) ? EXIT.misconfigured : EXIT.failed)
   }
+}
+
+/** The service's own, or the pool's for its variables. */
+function isConfigError(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ConfigError'
+}
+
+/** A stack only helps with what nobody foresaw. */
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const isSystemError = 'syscall' in error
+  return isConfigError(error) || isSystemError ? error.message : (error.stack ?? error.message)
 }

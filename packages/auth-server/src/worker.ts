@@ -1,17 +1,16 @@
-import cluster from 'node:cluster'
+import type { Socket } from 'node:net'
 import type { Config } from './config.js'
-import { type RedisFactory, type RunningServer, startServer } from './server.js'
+import type { FromPrimary, FromWorker } from './messages.js'
+import { type RedisFactory, type Server, startServer } from './server.js'
 import type { WorkerStats } from './worker-stats.js'
-import type { FromPrimary, FromWorker } from './workers.js'
 
 /** How long a worker waits for the primary's figures before it answers with its own alone. */
 const GATHER_TIMEOUT_MS = 2000
 
 /** Runs one worker process until the primary tells it to end. */
 export async function runWorker(config: Config, createRedis: RedisFactory): Promise<void> {
-  const number = Number(process.env.CENOTE_WORKER ?? 1)
-  let server: RunningServer | undefined
-  let ending: Promise<void> | undefined
+  let server: Server | undefined
+  let ending = false
   let asked = 0
   const answers = new Map<number, (all: readonly WorkerStats[]) => void>()
 
@@ -33,31 +32,44 @@ export async function runWorker(config: Config, createRedis: RedisFactory): Prom
     })
   }
 
-  function end(): Promise<void> {
-    ending ??= (async () => {
-      const { cutOff } = (await server?.drain()) ?? { cutOff: 0 }
-      send({ type: 'drained', cutOff })
-      process.disconnect?.()
-    })()
-    return ending
+  async function end(): Promise<void> {
+    ending = true
+    const cutOff = (await server?.drain()) ?? 0
+    send({ type: 'drained', cutOff })
+    process.disconnect?.()
   }
 
-  process.on('message', (message: FromPrimary) => {
-    if (message.type === 'drain') void end().catch(die)
-    else if (message.type === 'stats') send({ type: 'stats', id: message.id, stats: server?.stats() })
-    else if (message.type === 'gathered') answers.get(message.id)?.(message.all)
-  })
+  function onMessage(message: FromPrimary, socket: Socket | undefined): void {
+    switch (message.type) {
+      case 'connection':
+        // Undefined when the caller has hung up on its way here.
+        if (socket !== undefined) server?.accept(socket)
+        return
+      case 'leave':
+        server?.leave()
+        return
+      case 'drain':
+        void end().catch(die)
+        return
+      case 'stats':
+        send({ type: 'stats', id: message.id, stats: server?.stats() })
+        return
+      case 'gathered':
+        answers.get(message.id)?.(message.all)
+    }
+  }
+
+  process.on('message', (message, socket) => onMessage(message as FromPrimary, socket as Socket | undefined))
   // A terminal signals the whole process group; only the primary decides when workers end.
   process.on('SIGTERM', () => {})
   process.on('SIGINT', () => {})
   // Without its primary nobody would ever end this process.
   process.on('disconnect', () => {
-    if (ending === undefined) process.exit(1)
+    if (!ending) process.exit(1)
   })
 
-  server = await startServer(config, createRedis, number, gather)
-  send({ type: 'listening', url: server.url, port: server.port })
-  if (!cluster.worker?.isConnected()) process.exit(1)
+  server = await startServer(config, createRedis, Number(process.env.CENOTE_WORKER ?? 1), gather)
+  send({ type: 'ready' })
 }
 
 function die(error: unknown): never {

@@ -1,41 +1,24 @@
 import cluster, { type Worker } from 'node:cluster'
+import { Acceptor } from './acceptor.js'
 import type { Config } from './config.js'
-import type { WorkerStats } from './worker-stats.js'
-
-export type FromPrimary =
-  | { readonly type: 'drain' }
-  | { readonly type: 'stats'; readonly id: number }
-  | { readonly type: 'gathered'; readonly id: number; readonly all: readonly WorkerStats[] }
-
-export type FromWorker =
-  | { readonly type: 'listening'; readonly url: string; readonly port: number }
-  | { readonly type: 'drained'; readonly cutOff: number }
-  | { readonly type: 'gather'; readonly id: number }
-  | { readonly type: 'stats'; readonly id: number; readonly stats: WorkerStats | undefined }
+import { Gatherer } from './gatherer.js'
+import { EXIT, type FromPrimary, type FromWorker } from './messages.js'
 
 const RESTART_FIRST_MS = 100
 const RESTART_MAX_MS = 10_000
 /** A worker that has lived this long has started well: its next crash is a new story. */
 const STABLE_MS = 30_000
-/** Crashes in a row, before any worker has ever listened, after which starting again is pointless. */
+/** Crashes in a row, before any worker has ever been ready, after which starting again is pointless. */
 const GIVE_UP_AFTER = 3
-const GATHER_TIMEOUT_MS = 1000
 
 interface Place {
   /** From 1; a replacement takes the place of the one it replaces. */
   readonly number: number
   worker: Worker | undefined
+  ready: boolean
   startedAt: number
   crashes: number
   restart: NodeJS.Timeout | undefined
-}
-
-interface Gathering {
-  readonly asker: Worker
-  readonly askerId: number
-  readonly all: WorkerStats[]
-  missing: number
-  readonly timer: NodeJS.Timeout
 }
 
 export interface Line {
@@ -43,34 +26,34 @@ export interface Line {
 }
 
 /**
- * The primary process: keeps as many workers as configured, replaces those that crash, collects their figures, and on
- * SIGTERM or SIGINT lets all of them drain.
+ * The primary process: accepts connections and deals them out, keeps as many workers as configured, replaces those that
+ * crash, collects their figures, and on SIGTERM or SIGINT lets all of them drain.
  */
 export class Workers {
   readonly #config: Config
   readonly #out: Line
   readonly #err: Line
   readonly #places: Place[]
-  readonly #gatherings = new Map<number, Gathering>()
-  #nextGathering = 0
-  #port: number
-  #listening = 0
+  readonly #acceptor = new Acceptor((socket) => this.#deal(socket))
+  readonly #gatherer = new Gatherer(() => this.#connected())
+  #turn = 0
+  #url = ''
+  #everReady = false
   #announced = false
-  #stopping = false
-  #cutOff = 0
-  #failed = false
+  #state: 'running' | 'leaving' | 'draining' = 'running'
+  #status: number = EXIT.ok
   #kill: NodeJS.Timeout | undefined
   readonly #ended: Promise<number>
-  #end: (exitCode: number) => void = () => {}
+  #end: (status: number) => void = () => {}
 
   constructor(config: Config, out: Line = process.stdout, err: Line = process.stderr) {
     this.#config = config
     this.#out = out
     this.#err = err
-    this.#port = config.port
     this.#places = Array.from({ length: config.workers }, (_, index) => ({
       number: index + 1,
       worker: undefined,
+      ready: false,
       startedAt: 0,
       crashes: 0,
       restart: undefined,
@@ -80,75 +63,108 @@ export class Workers {
     })
   }
 
-  /** Resolves with the exit status once all workers are gone. */
-  run(): Promise<number> {
-    for (const place of this.#places) this.#fork(place)
+  /**
+   * Resolves with the exit status once all workers are gone.
+   *
+   * @throws Error of the system when the port cannot be listened on
+   */
+  async run(): Promise<number> {
     process.on('SIGTERM', () => this.stop())
     process.on('SIGINT', () => this.stop())
+    this.#url = await this.#acceptor.listen(this.#config.port, this.#config.host)
+    if (this.#state === 'running') for (const place of this.#places) this.#fork(place)
     return this.#ended
   }
 
   /** Drains all workers; called again, ends them at once. */
   stop(): void {
-    if (this.#stopping) {
+    if (this.#state !== 'running') {
+      if (this.#status === EXIT.ok) this.#status = EXIT.failed
       for (const { worker } of this.#places) worker?.process.kill('SIGKILL')
       return
     }
-    this.#stopping = true
+    this.#state = 'leaving'
+    const { shutdownDelayMs, drainTimeoutMs } = this.#config
+    for (const place of this.#places) clearTimeout(place.restart)
+    for (const worker of this.#connected()) tell(worker, { type: 'leave' })
+    this.#kill = setTimeout(() => this.stop(), shutdownDelayMs + drainTimeoutMs + 5000)
+    setTimeout(() => void this.#drain(), shutdownDelayMs)
+  }
+
+  /** No worker hears of the drain before the last connection has been dealt: none arrives too late. */
+  async #drain(): Promise<void> {
+    await this.#acceptor.close()
+    this.#state = 'draining'
     for (const place of this.#places) {
-      clearTimeout(place.restart)
-      if (place.worker?.isConnected()) place.worker.send({ type: 'drain' } satisfies FromPrimary)
+      if (place.ready && place.worker?.isConnected()) tell(place.worker, { type: 'drain' })
     }
-    const patience = this.#config.shutdownDelayMs + this.#config.drainTimeoutMs + 5000
-    this.#kill = setTimeout(() => this.stop(), patience)
     this.#endWhenEmpty()
   }
 
+  #deal(socket: Parameters<Worker['send']>[1]): boolean {
+    for (let tries = 0; tries < this.#places.length; tries++) {
+      this.#turn = (this.#turn + 1) % this.#places.length
+      const { worker, ready } = this.#places[this.#turn]!
+      if (!ready || worker === undefined || !worker.isConnected()) continue
+      tell(worker, { type: 'connection' }, socket)
+      return true
+    }
+    return false
+  }
+
+  #connected(): Worker[] {
+    return this.#places.flatMap(({ worker }) => (worker?.isConnected() ? [worker] : []))
+  }
+
   #fork(place: Place): void {
-    // A replacement must listen where the first one did, also when the system chose that port.
-    const worker = cluster.fork({ CENOTE_WORKER: String(place.number), PORT: String(this.#port) })
+    const worker = cluster.fork({ CENOTE_WORKER: String(place.number) })
     place.worker = worker
     place.startedAt = Date.now()
-    worker.on('message', (message: FromWorker) => this.#onMessage(worker, message))
+    worker.on('message', (message: FromWorker) => this.#onMessage(place, worker, message))
     worker.on('exit', (code, signal) => this.#onExit(place, code, signal))
     worker.on('error', () => {})
   }
 
-  #onMessage(worker: Worker, message: FromWorker): void {
+  #onMessage(place: Place, worker: Worker, message: FromWorker): void {
     switch (message.type) {
-      case 'listening':
-        this.#port = message.port
-        this.#listening++
-        // One that was still starting when the others were told to drain.
-        if (this.#stopping) worker.send({ type: 'drain' } satisfies FromPrimary)
-        if (this.#announced || this.#listening < this.#config.workers) return
-        this.#announced = true
-        this.#out.write(
-          `auth-server listening on ${message.url} (${this.#config.workers} workers, pid ${process.pid})\n`,
-        )
+      case 'ready':
+        this.#onReady(place, worker)
         return
       case 'drained':
-        this.#cutOff += message.cutOff
+        if (message.cutOff > 0 && this.#status === EXIT.ok) this.#status = EXIT.failed
         return
       case 'gather':
-        this.#gather(worker, message.id)
+        this.#gatherer.gather(worker, message.id)
         return
       case 'stats':
-        this.#gathered(message.id, message.stats)
+        this.#gatherer.add(message.id, message.stats)
     }
+  }
+
+  #onReady(place: Place, worker: Worker): void {
+    place.ready = true
+    this.#everReady = true
+    this.#acceptor.flush()
+    // One that was still starting when the others were told.
+    if (this.#state !== 'running') tell(worker, { type: 'leave' })
+    if (this.#state === 'draining') tell(worker, { type: 'drain' })
+    if (this.#announced || this.#places.some((each) => !each.ready)) return
+    this.#announced = true
+    this.#out.write(`auth-server listening on ${this.#url} (${this.#config.workers} workers, pid ${process.pid})\n`)
   }
 
   #onExit(place: Place, code: number | null, signal: string | null): void {
     place.worker = undefined
-    if (this.#stopping) {
-      if (code !== 0) this.#failed = true
+    place.ready = false
+    if (this.#state !== 'running') {
+      if (code !== 0 && this.#status === EXIT.ok) this.#status = EXIT.failed
       this.#endWhenEmpty()
       return
     }
     place.crashes = Date.now() - place.startedAt > STABLE_MS ? 1 : place.crashes + 1
-    if (this.#listening === 0 && place.crashes >= GIVE_UP_AFTER) {
-      this.#err.write('auth-server: workers end before they listen, giving up\n')
-      this.#failed = true
+    if (!this.#everReady && (code === EXIT.misconfigured || place.crashes >= GIVE_UP_AFTER)) {
+      this.#err.write('auth-server: workers end before they are ready, giving up\n')
+      this.#status = code === EXIT.misconfigured ? code : EXIT.failed
       this.stop()
       return
     }
@@ -159,35 +175,15 @@ export class Workers {
   }
 
   #endWhenEmpty(): void {
-    if (this.#places.some((place) => place.worker !== undefined)) return
+    if (this.#state !== 'draining' || this.#places.some((place) => place.worker !== undefined)) return
     clearTimeout(this.#kill)
-    for (const gathering of this.#gatherings.values()) clearTimeout(gathering.timer)
-    this.#end(this.#failed || this.#cutOff > 0 ? 1 : 0)
+    this.#gatherer.close()
+    if (this.#acceptor.abandon() > 0 && this.#status === EXIT.ok) this.#status = EXIT.failed
+    this.#end(this.#status)
   }
+}
 
-  #gather(asker: Worker, askerId: number): void {
-    const workers = this.#places.flatMap(({ worker }) => (worker?.isConnected() ? [worker] : []))
-    const id = ++this.#nextGathering
-    const timer = setTimeout(() => this.#finishGathering(id), GATHER_TIMEOUT_MS)
-    this.#gatherings.set(id, { asker, askerId, all: [], missing: workers.length, timer })
-    for (const worker of workers) worker.send({ type: 'stats', id } satisfies FromPrimary)
-  }
-
-  #gathered(id: number, stats: WorkerStats | undefined): void {
-    const gathering = this.#gatherings.get(id)
-    if (gathering === undefined) return
-    if (stats !== undefined) gathering.all.push(stats)
-    gathering.missing--
-    if (gathering.missing === 0) this.#finishGathering(id)
-  }
-
-  #finishGathering(id: number): void {
-    const gathering = this.#gatherings.get(id)
-    if (gathering === undefined) return
-    clearTimeout(gathering.timer)
-    this.#gatherings.delete(id)
-    gathering.all.sort((a, b) => a.worker - b.worker)
-    const answer: FromPrimary = { type: 'gathered', id: gathering.askerId, all: gathering.all }
-    if (gathering.asker.isConnected()) gathering.asker.send(answer)
-  }
+function tell(worker: Worker, message: FromPrimary, socket?: Parameters<Worker['send']>[1]): void {
+  // A worker that ends this very moment is noticed by its exit, not by a failed message.
+  worker.send(message, socket, undefined, () => {})
 }
