@@ -29,7 +29,7 @@ export function renderPicture(result: Result): string {
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#ffffff"/>`,
     header(result),
     phaseBands(result, x, end),
-    failureMarks(timeline, x),
+    failureMarks(result, x),
     requestsPanel(timeline, x, end),
     latencyPanel(timeline, x, end),
     '</svg>',
@@ -70,10 +70,14 @@ function phaseBands(result: Result, x: Scale, end: number): string {
   return [band(0, login / 1000, 'login'), band(login / 1000, from, 'ramp'), band(to, end, 'end')].join('\n')
 }
 
-function failureMarks(timeline: readonly Second[], x: Scale): string {
-  return timeline
-    .filter((second) => second.failed > 0)
-    .map(({ second }) => TOPS.map((top) => rect(x(second), top, x(second + 1) - x(second), PANEL, '#fde8e8')).join(''))
+/** From the first start of a failed request to the last failure: with replies held back, the outage began long before. */
+function failureMarks({ bursts }: Result, x: Scale): string {
+  return bursts
+    .map(({ firstStartMs, toMs }) => {
+      const from = x(firstStartMs / 1000)
+      const width = Math.max(2, x(toMs / 1000) - from)
+      return TOPS.map((top) => rect(from, top, width, PANEL, '#fde8e8')).join('')
+    })
     .join('\n')
 }
 
@@ -101,15 +105,20 @@ function latencyPanel(timeline: readonly Second[], x: Scale, end: number): strin
   const most = niceCeiling(Math.max(1, ...measured.map((second) => second.p95Ms)))
   const y = (value: number) => top + PANEL - (value / most) * PANEL
   const line = (value: (second: Second) => number, colour: string) => {
-    const points = measured.map((second) => `${fixed(x(second.second + 0.5))},${fixed(y(value(second)))}`)
-    return `<polyline fill="none" stroke="${colour}" stroke-width="2" stroke-linejoin="round" points="${points.join(' ')}"/>`
+    const path = measured.map((second, i) => {
+      // A second without a reply has no latency: the line ends before it.
+      const gap = i === 0 || measured[i - 1]!.second + 1 < second.second
+      const point = `${fixed(x(second.second + 0.5))} ${fixed(y(value(second)))}`
+      return gap ? `M${point}h0` : `L${point}`
+    })
+    return `<path fill="none" stroke="${colour}" stroke-width="2" stroke-linejoin="round" stroke-linecap="round" d="${path.join('')}"/>`
   }
   const legend = [
     ['p95', P95],
     ['p50', P50],
   ] as const
   return [
-    axes(top, 'latency', most, (value) => `${Number(value.toPrecision(3))} ms`, x, end),
+    axes(top, 'latency', most, (value) => `${Number(value.toPrecision(3)).toLocaleString('en-US')} ms`, x, end),
     line((second) => second.p50Ms, P50),
     line((second) => second.p95Ms, P95),
     legendOf(top, legend),
