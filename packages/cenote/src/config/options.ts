@@ -1,8 +1,19 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
+import type { IOREDIS_DEFAULTS, IoredisOptions } from './ioredis-options.js'
 import type { Environment } from './presets.js'
 
 /** A fixed secret, or a function asked for it at each dial, so that rotated credentials are picked up. */
 export type SecretSource = string | (() => string | Promise<string>)
+
+/**
+ * A client used while the pool cannot serve. An ioredis instance or another pool fits as it is; for others wrap what
+ * sends a command. It is never closed by the pool.
+ */
+export interface FallbackClient {
+  call(command: string, ...args: (string | Buffer)[]): Promise<unknown>
+  /** Used for commands whose caller wants Buffers; `call` otherwise. */
+  callBuffer?(command: string, ...args: (string | Buffer)[]): Promise<unknown>
+}
 
 export interface RetryOptions {
   /** Sends of one command, the first included. Default 3; 1 switches retrying off. */
@@ -18,7 +29,7 @@ export interface RetryOptions {
 }
 
 /** Options of {@link createPool} and RedisPool. Unknown keys throw. Times are milliseconds. */
-export interface PoolOptions {
+export interface PoolOptions extends IoredisOptions {
   /** Server address. Default 127.0.0.1, or `REDIS_HOST`. */
   host?: string
   /** Default 6379, or `REDIS_PORT`. */
@@ -29,17 +40,17 @@ export interface PoolOptions {
   family?: number | string
   /** Database chosen on each connection. Default 0, or `REDIS_DB`. */
   db?: number | string
-  username?: string
+  username?: string | null
   /** Never appears in messages, statistics or logs. Default none, or `REDIS_PASSWORD`. */
-  password?: SecretSource
+  password?: SecretSource | null
   /** TLS settings as of `tls.connect`, or true. Default: no TLS, unless the URL says rediss://. */
   tls?: TlsOptions | boolean
   /** RESP version; servers without HELLO get 2. Default 3. */
   protocol?: 2 | 3
   /** Connection name on the server (CLIENT SETNAME). Default none. */
-  connectionName?: string
+  connectionName?: string | null
   /** Name of this pool in statistics, metrics and messages. Default `cenote`. */
-  name?: string
+  name?: string | null
   /** Preset to start from. Default `DEPLOYMENT_ENV`, else development. */
   environment?: Environment
   /** Processes sharing the budget; each holds budget ÷ workers. Default from the preset, or `REDIS_POOL_WORKERS`. */
@@ -78,11 +89,22 @@ export interface PoolOptions {
   noDelay?: boolean
   /** Dials under way at once. Default 8. */
   dialConcurrency?: number
+  /** Dials started per second, after a first burst of as many. Default 50. */
+  dialsPerSecond?: number
+  /**
+   * How often live connections authenticate anew with what the `password` function then returns. 0: only new
+   * connections ask it. Default 0.
+   */
+  credentialsRefreshMs?: number
+  /** Serves ordinary commands while the pool has no connection, or none free. Default none. */
+  fallback?: FallbackClient
   /** An outage longer than this makes new commands fail at once instead of waiting. Default 5,000. */
   failFastAfterMs?: number
   retry?: RetryOptions
   /** Record where each lease was borrowed, and warn when it is held for longer than this. 0: off. Default 0. */
   leakDetectionMs?: number
+  /** A WATCH on the pool that sees no EXEC, DISCARD or UNWATCH for this long is given up. Default 30,000. */
+  watchTimeoutMs?: number
   /** Connect on first use instead of at once. Default false. */
   lazyConnect?: boolean
   /** Prefix for every key of every command. Default none. */
@@ -93,16 +115,22 @@ export interface PoolOptions {
   replyMapping?: 'legacy' | 'resp3'
 }
 
-/** Options after defaults, presets, variables and checks; frozen. */
+type Renamed = 'path' | 'username' | 'password' | 'tls' | 'retry' | 'port' | 'db' | 'family' | 'connectionName' | 'name'
+
+/** Options after defaults, presets, variables and checks; frozen. Has every key that ioredis' `options` has. */
 export type ResolvedOptions = Readonly<
-  Required<Omit<PoolOptions, 'path' | 'username' | 'password' | 'tls' | 'retry' | 'port' | 'db' | 'family'>> & {
+  Required<Omit<PoolOptions, Renamed | keyof IoredisOptions>> & {
+    name: string
     port: number
     db: number
     family: number
     path: string | undefined
     username: string | undefined
     password: SecretSource | undefined
+    connectionName: string
     tls: TlsOptions | true | undefined
     retry: Readonly<Required<RetryOptions>>
-  }
+    connectTimeout: number
+    commandTimeout: number | undefined
+  } & typeof IOREDIS_DEFAULTS
 >

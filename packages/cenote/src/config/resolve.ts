@@ -1,4 +1,11 @@
 import { ConfigError } from '../errors.js'
+import {
+  IOREDIS_DEFAULTS,
+  type IoredisOptions,
+  ioredisOptionNames,
+  isIoredisOption,
+  splitIoredisOptions,
+} from './ioredis-options.js'
 import type { PoolOptions, ResolvedOptions, RetryOptions } from './options.js'
 import { environmentFrom, PRESETS } from './presets.js'
 import { parseUrl } from './url.js'
@@ -16,7 +23,9 @@ const text: Rule = { kind: 'text' }
 const flag: Rule = { kind: 'boolean' }
 const other: Rule = { kind: 'other' }
 
-const RULES: Readonly<Record<keyof PoolOptions, Rule>> = {
+type OwnOption = Exclude<keyof PoolOptions, keyof IoredisOptions>
+
+const RULES: Readonly<Record<OwnOption, Rule>> = {
   host: text,
   port: integer(1, 65_535),
   path: text,
@@ -47,9 +56,13 @@ const RULES: Readonly<Record<keyof PoolOptions, Rule>> = {
   keepAlive: milliseconds,
   noDelay: flag,
   dialConcurrency: integer(1),
+  dialsPerSecond: integer(1),
+  credentialsRefreshMs: milliseconds,
+  fallback: other,
   failFastAfterMs: milliseconds,
   retry: other,
   leakDetectionMs: milliseconds,
+  watchTimeoutMs: integer(1, 2 ** 31 - 1),
   lazyConnect: flag,
   keyPrefix: text,
   stringNumbers: flag,
@@ -65,7 +78,7 @@ const RETRY_RULES: Readonly<Record<keyof RetryOptions, Rule>> = {
 }
 
 /** Environment variables and the option each one sets. */
-const VARIABLES: Readonly<Record<string, keyof PoolOptions>> = {
+const VARIABLES: Readonly<Record<string, OwnOption>> = {
   REDIS_HOST: 'host',
   REDIS_PORT: 'port',
   REDIS_SOCKET: 'path',
@@ -87,10 +100,12 @@ export function resolveOptions(
   given: PoolOptions,
   variables: NodeJS.ProcessEnv = process.env,
 ): ResolvedOptions {
-  checkKeys(given, RULES, 'option')
-  const fromCode: PoolOptions = { ...(url === undefined ? {} : fromUrl(url)), ...definedOnly(given) }
+  const code = splitIoredisOptions({ ...(url === undefined ? {} : fromUrl(url)), ...definedOnly(given) })
+  checkKeys(code.own, RULES, 'option')
+  const fromCode: PoolOptions = code.own
   const addressed = fromCode.host !== undefined || fromCode.port !== undefined || fromCode.path !== undefined
-  const merged: PoolOptions = { ...fromVariables(variables, addressed), ...fromCode }
+  const outside = splitIoredisOptions(fromVariables(variables, addressed))
+  const merged: PoolOptions = { ...outside.own, ...fromCode }
   if (addressed && fromCode.path === undefined) delete merged.path
   const environment = merged.environment ?? environmentFrom(variables)
   const preset = PRESETS[environment] ?? PRESETS.development
@@ -123,21 +138,30 @@ export function resolveOptions(
     keepAlive: 10_000,
     noDelay: true,
     dialConcurrency: 8,
+    dialsPerSecond: 50,
+    credentialsRefreshMs: 0,
+    fallback: undefined,
     failFastAfterMs: 5_000,
     leakDetectionMs: 0,
+    watchTimeoutMs: 30_000,
     lazyConnect: false,
     keyPrefix: '',
     stringNumbers: false,
     replyMapping: 'legacy' as const,
   }
+  const own = { ...defaults, ...checkValues(merged, RULES, '') }
   const resolved = {
-    ...defaults,
-    ...checkValues(merged, RULES, ''),
+    ...IOREDIS_DEFAULTS,
+    ...outside.ioredis,
+    ...code.ioredis,
+    ...own,
+    connectTimeout: own.connectTimeoutMs,
+    commandTimeout: merged.commandTimeoutMs === undefined ? undefined : own.commandTimeoutMs,
     environment,
     workers,
     tls: merged.tls === false ? undefined : merged.tls,
     retry: Object.freeze(resolveRetry(merged.retry)),
-  } as ResolvedOptions
+  } as unknown as ResolvedOptions
   checkTogether(resolved)
   return Object.freeze(resolved)
 }
@@ -163,17 +187,37 @@ function checkTogether(options: ResolvedOptions): void {
   if (options.replyMapping === 'resp3' && options.protocol === 2) {
     throw new ConfigError("replyMapping 'resp3' needs protocol 3")
   }
+  if (options.fallback !== undefined && typeof options.fallback?.call !== 'function') {
+    throw new ConfigError('fallback must be a client with a method call(command, ...args) that returns a promise')
+  }
   if (!['string', 'function', 'undefined'].includes(typeof options.password)) {
     throw new ConfigError('password must be a string or a function that returns one')
+  }
+  if (options.tls !== undefined && options.tls !== true && typeof options.tls !== 'object') {
+    throw new ConfigError('tls must be true or an object of settings for tls.connect')
   }
 }
 
 function fromUrl(url: string): PoolOptions {
   const { parameters, ...address } = parseUrl(url)
-  checkKeys(parameters, RULES, 'URL parameter')
   const parsed: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(parameters)) parsed[key] = fromText(key as keyof PoolOptions, value)
+  for (const [key, value] of Object.entries(parameters)) {
+    if (isIoredisOption(key)) parsed[key] = plainValue(value)
+    else {
+      checkKeys({ [key]: value }, RULES, 'URL parameter')
+      parsed[key] = fromText(key as OwnOption, value)
+    }
+  }
   return { ...parsed, ...address }
+}
+
+/** `true`, `false`, `null` and numbers as themselves, anything else as text. */
+function plainValue(text: string): unknown {
+  return /^(?:true|false|null|-?\d+)$/.test(text) ? JSON.parse(text) : text
+}
+
+function definedOnly(options: PoolOptions): PoolOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }
 
 function fromVariables(variables: NodeJS.ProcessEnv, addressed: boolean): PoolOptions {
@@ -193,7 +237,7 @@ function fromVariables(variables: NodeJS.ProcessEnv, addressed: boolean): PoolOp
   return result
 }
 
-function fromText(key: keyof PoolOptions, value: string, label: string = key): unknown {
+function fromText(key: OwnOption, value: string, label: string = key): unknown {
   const rule = RULES[key]
   if (rule.kind === 'boolean') {
     if (value === 'true' || value === '1') return true
@@ -211,7 +255,7 @@ function checkKeys(given: object, rules: object, what: string): void {
 }
 
 function suggestion(key: string, rules: object): string {
-  const names = Object.keys(rules)
+  const names = rules === RULES ? [...Object.keys(rules), ...ioredisOptionNames()] : Object.keys(rules)
   const wanted = key.toLowerCase().replace(/ms$|timeout/g, '')
   const near = names.filter((name) => {
     const candidate = name.toLowerCase()
@@ -248,8 +292,4 @@ function number(label: string, value: unknown, rule: Rule): number {
     throw new ConfigError(`${label} must be a whole number from ${min} to ${max}`)
   }
   return n
-}
-
-function definedOnly(options: PoolOptions): PoolOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }
