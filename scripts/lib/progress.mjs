@@ -76,6 +76,8 @@ export function stopOnSignals(cleanUp = async () => {}) {
  * @returns its exit status; 130 or 143 when a signal ended it
  */
 export function run(file, args, { env = process.env, quiet = false, silent = false, patient = false } = {}) {
+  // One step after another may be on its way when the signal comes: none of them may start any more.
+  if (stoppedWith !== undefined) return Promise.reject(new Error('Stopped'))
   const stdio = ['ignore', quiet || silent ? 'ignore' : 'inherit', silent ? 'ignore' : 'inherit']
   const child = spawn(file, args, { cwd: root, env, detached: true, stdio })
   const ended = new Promise((resolve, reject) => {
