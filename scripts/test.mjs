@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { main, root, run, SetUpError, stopOnSignals } from './lib/progress.mjs'
 import { ensureRedisServer } from './lib/redis.mjs'
@@ -7,9 +8,21 @@ import { setUp } from './lib/set-up.mjs'
 const reportPath = join(root, '.tmp/vitest.json')
 const bin = (path) => join(root, 'node_modules', path)
 
+/** Where the tests put their folders; gone when they are, however they end. */
+const temporary = mkdtempSync(join(tmpdir(), 'cenote-test-'))
+const removeTemporary = () => rmSync(temporary, { recursive: true, force: true, maxRetries: 3 })
+
+/** Folders that tests made and did not remove. Those of a server whose owner has just ended take a moment. */
+async function foldersLeft() {
+  const left = () => readdirSync(temporary).filter((name) => name.startsWith('cenote'))
+  for (let tries = 0; tries < 40 && left().length > 0; tries++) await new Promise((resolve) => setTimeout(resolve, 50))
+  for (const name of left()) process.stdout.write(`  left behind: ${name}\n`)
+  return left().length === 0 ? 0 : 1
+}
+
 /** The tests must never reach a server or an environment that happens to be set up in the user's shell. */
 function testEnvironment(redisServer) {
-  const env = { ...process.env, REDIS_SERVER_BIN: redisServer }
+  const env = { ...process.env, REDIS_SERVER_BIN: redisServer, TMPDIR: temporary }
   for (const name of Object.keys(env)) {
     if (name === 'DEPLOYMENT_ENV' || name === 'NODE_ENV') delete env[name]
     if (name.startsWith('REDIS_') && name !== 'REDIS_SERVER_BIN') delete env[name]
@@ -61,6 +74,7 @@ async function runChecks() {
       env: testEnvironment(redisServer),
     }),
   )
+  await check('No temporary folder left', foldersLeft)
   const counts = countTests()
   // An error outside every test (an unhandled rejection, say) fails Vitest without a failed test.
   if (!testsPassed && counts.failed === 0) counts.failed = 1
@@ -77,11 +91,13 @@ function conclude({ failed, counts }) {
 }
 
 await main(async () => {
-  stopOnSignals()
+  stopOnSignals(async () => removeTemporary())
   try {
     return conclude(await runChecks())
   } catch (error) {
     process.stderr.write(`\n${error instanceof SetUpError ? error.message : (error?.stack ?? error)}\n\n`)
     return conclude({ failed: ['Set-up'], counts: { passed: 0, failed: 0, skipped: 0 } })
+  } finally {
+    removeTemporary()
   }
 })
