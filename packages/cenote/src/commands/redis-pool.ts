@@ -179,6 +179,13 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
     }
   }
 
+  /**
+   * Asks the `password` function anew and authenticates every live connection with its answer, between their commands.
+   */
+  renewCredentials(): Promise<void> {
+    return this.#core.renewCredentials()
+  }
+
   /** A snapshot of counts, percentiles and states. */
   stats(): PoolStats {
     return this.#core.stats(this.status)
@@ -240,6 +247,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
       },
       onError: (error) => this.#report(error),
       onPush: () => undefined,
+      onFallback: (reason) => this.emit('fallback', { active: reason !== undefined, reason }),
       onLeak: (label, heldMs, stack) => this.emit('leak', { label, heldMs, stack }),
     }
   }

@@ -18,6 +18,8 @@ export const PUSH_REPLY = 8
 export const BLOCKING = 16
 /** Part of a handshake or a health check: goes out before the connection is ready. */
 export const INTERNAL = 32
+/** While it waits: every earlier send was refused before it ran, so it certainly did not run. */
+export const REFUSED = 64
 
 /** Receives results by position; pipelines and transactions are made of commands without promises of their own. */
 export interface BatchSink {
@@ -33,6 +35,8 @@ export interface BatchSink {
 export interface ScriptReference {
   readonly sha: string
   prepare(command: Command, loaded: Set<string>): void
+  /** True when the server had forgotten the script and the command is now fit to be sent once more, in full. */
+  recovers(command: Command, error: Error, loaded: Set<string>): boolean
 }
 
 export type Transform = (value: unknown) => unknown

@@ -19,7 +19,7 @@ import {
 export type { CloseReason, ConnectionOwner, ConnectionState, Leftovers, ReplyObserver } from './owner.js'
 export { describeEndpoint } from './socket.js'
 
-/** A batch is handed to the socket when it reaches this size, so that a huge backlog never becomes one string. */
+/** A batch goes to the socket at this size, so that a huge backlog never becomes one string. */
 const BATCH_CHARACTERS = 64 * 1024
 
 /** After so long without a byte, ms, a connection is asked for a sign of life before it is trusted with commands. */
@@ -54,7 +54,7 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
   serverVersion: string | undefined
   serverRole: string | undefined
   database = 0
-  /** Replies of RESP2 subscriptions look like ordinary arrays; set while any are expected. */
+  /** Messages come between replies, as ordinary values: RESP2 subscriptions and MONITOR. */
   subscriber = false
   closeReason: CloseReason | undefined
   /** Hashes of scripts this connection has sent in full. */
@@ -109,6 +109,11 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
 
   get writableBytes(): number {
     return this.socket.writableLength
+  }
+
+  /** The command that owes the next reply. */
+  get oldest(): Command | undefined {
+    return this.head
   }
 
   /** True while the socket takes no more bytes, so that what is accepted now stays in this process. */
@@ -262,7 +267,7 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
     if (this.state === 'closed') return
     this.bytesRead += bytes.length
     this.lastReadAt = this.clock.refresh()
-    if (this.head !== undefined) this.decoder.binary = (this.head.flags & BINARY) !== 0
+    this.expect(this.head)
     try {
       this.decoder.write(bytes)
     } catch (error) {
@@ -277,19 +282,25 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
       this.onStrayReply(value)
       return
     }
-    if (this.subscriber && this.protocol === 2 && Array.isArray(value)) {
+    if (this.protocol === 2 && (this.subscriber || (command.flags & PUSH_REPLY) !== 0) && Array.isArray(value)) {
       this.owner.onPush(this, value)
       return
     }
-    const next = this.shift(command)
-    this.decoder.binary = next !== undefined && (next.flags & BINARY) !== 0
+    this.expect(this.shift(command))
     if (command.stage === SETTLED) return
     if (typeof value === 'object' && value !== null && value instanceof ReplyError) {
-      this.owner.onErrorReply(this, command, value)
+      const again = this.state !== 'closed' && command.script?.recovers(command, value, this.loadedScripts) === true
+      if (again) this.send(command)
+      else this.owner.onErrorReply(this, command, value)
       return
     }
     if ((command.flags & INTERNAL) === 0) this.observer.onReply(this.lastReadAt - command.startedAt)
     command.succeed(value)
+  }
+
+  /** Says how the next reply is to be decoded. */
+  private expect(next: Command | undefined): void {
+    this.decoder.binary = this.subscriber || (next !== undefined && (next.flags & BINARY) !== 0)
   }
 
   private shift(command: Command): Command | undefined {
@@ -307,8 +318,8 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
     if (value instanceof ReplyError) {
       // The server says why it hangs up before anything was asked, e.g. `ERR max number of clients reached`.
       this.close('server-closed', new ConnectionError(`The server closed the connection: ${value.message}`))
-    } else if (this.subscriber && Array.isArray(value)) {
-      this.owner.onPush(this, value)
+    } else if (this.subscriber) {
+      this.owner.onPush(this, Array.isArray(value) ? value : ['monitor', value])
     } else {
       throw new ProtocolError('The server sent a reply that no command asked for')
     }
@@ -329,8 +340,7 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
   /** Settles {@link pendingPushReply} once its last confirmation has come. */
   settlePushReply(value: unknown): void {
     const command = this.head!
-    const next = this.shift(command)
-    this.decoder.binary = next !== undefined && (next.flags & BINARY) !== 0
+    this.expect(this.shift(command))
     if (command.stage !== SETTLED) command.succeed(value)
   }
 
@@ -339,7 +349,7 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
     return this.head !== undefined && (this.head.flags & BLOCKING) !== 0
   }
 
-  /** Visits queued and written commands until the visitor returns false. */
+  /** Visits queued and written commands, oldest first. */
   forEach(visit: (command: Command, written: boolean) => void): void {
     let written = true
     for (let command = this.head; command !== undefined; command = command.next) {

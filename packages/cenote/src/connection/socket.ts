@@ -6,6 +6,8 @@ export interface Endpoint {
   readonly host: string
   readonly port: number
   readonly path?: string | undefined
+  /** What `host` was resolved to; `host` stays the name that certificates are checked against. */
+  readonly address?: string | undefined
 }
 
 export function describeEndpoint(endpoint: Endpoint): string {
@@ -55,7 +57,7 @@ export function openSocket(endpoint: Endpoint, options: SocketOptions, events: S
 function connectOptions(endpoint: Endpoint, options: SocketOptions): net.NetConnectOpts {
   if (endpoint.path !== undefined) return { path: endpoint.path }
   return {
-    host: endpoint.host,
+    host: endpoint.address ?? endpoint.host,
     port: endpoint.port,
     noDelay: options.noDelay,
     keepAlive: options.keepAliveMs > 0,

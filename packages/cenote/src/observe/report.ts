@@ -61,6 +61,10 @@ export interface PoolStats {
   /** Most recently measured lateness of the event loop, ms. */
   readonly loopLagMs: number
   readonly breaker: 'closed' | 'open' | 'half-open'
+  /** Use of the `fallback` client; undefined when none was given. */
+  readonly fallback:
+    | { readonly active: boolean; readonly reason: string | undefined; readonly commands: number }
+    | undefined
   readonly uptimeMs: number
 }
 

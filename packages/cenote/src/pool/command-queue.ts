@@ -28,6 +28,16 @@ export class CommandQueue {
     return first
   }
 
+  /** Empties the queue into `take`, in order; what is pushed meanwhile stays. */
+  forEachTaken(take: (command: Command) => void): void {
+    for (let command = this.takeAll(); command !== undefined; ) {
+      const next: Command | undefined = command.next
+      command.next = undefined
+      take(command)
+      command = next
+    }
+  }
+
   /** Removes what is settled or due; returns the due ones. */
   takeDue(now: number): Command[] {
     const due: Command[] = []

@@ -1,11 +1,14 @@
 import type { ResolvedOptions } from '../config/options.js'
 import type { LoopClock } from '../connection/clock.js'
-import { type CloseReason, Connection, type ConnectionOwner } from '../connection/connection.js'
-import { HandshakeError, type HandshakeOptions, performHandshake } from '../connection/handshake.js'
+import type { Connection, ConnectionOwner } from '../connection/connection.js'
+import { HandshakeError } from '../connection/handshake.js'
 import { type CenoteError, ClosedError, ConnectionError, isCenoteError } from '../errors.js'
 import type { Counters } from '../observe/counters.js'
 import { Breaker } from '../resilience/breaker.js'
+import { RateLimit } from '../resilience/rate-limit.js'
 import type { Topology } from '../topology/standalone.js'
+import type { Credentials } from './credentials.js'
+import { Dial } from './dial.js'
 
 /** Delay between dials while the server is unreachable: short enough that its return is noticed at once. */
 const DIAL_BACKOFF = { baseDelayMs: 10, factor: 2, maxDelayMs: 200 }
@@ -16,45 +19,48 @@ const REFUSED_DELAY_MS = 1_000
 export interface DialRequest {
   /** Takes over the ready connection. */
   readonly owner: ConnectionOwner
+  /** Goes before the others: everybody's commands wait for it. */
+  readonly urgent?: boolean
   granted(connection: Connection): void
   /** Only for failures that dialling again cannot mend; others are retried behind the breaker. */
   refused(error: CenoteError): void
 }
 
-/** Called whenever an attempt ends, so that owners can react to the first failure as well as to the last. */
+/** Told of each attempt that failed, and of changes of the breaker. */
 export interface DialObserver {
   onDialFailed(error: CenoteError): void
 }
 
 /**
- * The only place that opens connections. Caps how many dials run at once, waits behind the breaker while the server
- * is unreachable, and lets one probe through at a time.
+ * Decides when connections are opened: a cap on dials at once and per second, a breaker while the server cannot be
+ * reached, one probe at a time behind it.
  */
 export class Dialer {
   readonly breaker = new Breaker(DIAL_BACKOFF)
   /** Dials under way. */
   dialing = 0
   lastFailure: CenoteError | undefined
+  private readonly connector: Dial
+  private readonly rate: RateLimit
   private readonly queue: DialRequest[] = []
-  private readonly underway = new Set<Connection>()
   private timer: NodeJS.Timeout | undefined
   private closed = false
 
   constructor(
     private readonly options: ResolvedOptions,
     private readonly topology: Topology,
+    credentials: Credentials,
     private readonly clock: LoopClock,
     private readonly counters: Counters,
     private readonly observer: DialObserver,
-  ) {}
-
-  /** Requests not yet granted, dials under way included. */
-  get pending(): number {
-    return this.queue.length + this.dialing
+  ) {
+    this.connector = new Dial(options, topology, credentials, clock, counters)
+    this.rate = new RateLimit(options.dialsPerSecond)
   }
 
   request(request: DialRequest): void {
-    this.queue.push(request)
+    if (request.urgent === true) this.queue.unshift(request)
+    else this.queue.push(request)
     this.pump()
   }
 
@@ -69,8 +75,12 @@ export class Dialer {
   failFastError(): CenoteError | undefined {
     const { breaker, lastFailure } = this
     if (breaker.openSince === undefined || lastFailure === undefined) return undefined
-    if (lastFailure instanceof HandshakeError && lastFailure.failure !== 'loading') return lastFailure
-    const outage = this.clock.now - breaker.openSince
+    const now = this.clock.refresh()
+    if (isRefusal(lastFailure)) {
+      // Once another try is allowed its result is worth waiting for: what was refused may have been put right.
+      return breaker.state === 'open' && breaker.delay(now) > 0 ? lastFailure : undefined
+    }
+    const outage = now - breaker.openSince
     if (this.options.failFastAfterMs === 0 || outage < this.options.failFastAfterMs) return undefined
     return new ConnectionError(
       `${this.topology.describe()} has been unreachable for ${Math.round(outage)} ms (${lastFailure.message}); not sent. It is tried again continuously`,
@@ -83,17 +93,18 @@ export class Dialer {
     if (this.timer !== undefined) clearTimeout(this.timer)
     this.timer = undefined
     for (const request of this.queue.splice(0)) request.refused(new ClosedError())
-    for (const connection of this.underway) connection.close('pool-closed', new ClosedError())
+    this.connector.close()
   }
 
   private pump(): void {
     while (!this.closed && this.queue.length > 0) {
-      const wait = this.breaker.delay(this.clock.refresh())
+      if (this.dialing >= this.options.dialConcurrency) return
+      const now = this.clock.refresh()
+      const wait = Math.max(this.breaker.delay(now), this.rate.delay(now))
       if (wait > 0) {
         if (wait !== Number.POSITIVE_INFINITY) this.wakeIn(wait)
         return
       }
-      if (this.dialing >= this.options.dialConcurrency) return
       this.breaker.begin()
       void this.attempt(this.queue.shift()!)
     }
@@ -104,7 +115,7 @@ export class Dialer {
     this.timer = setTimeout(() => {
       this.timer = undefined
       this.pump()
-    }, milliseconds)
+    }, Math.ceil(milliseconds))
   }
 
   private async attempt(request: DialRequest): Promise<void> {
@@ -117,102 +128,42 @@ export class Dialer {
     } catch (error) {
       this.dialing--
       const failure = error as CenoteError
-      if (this.closed || (failure instanceof HandshakeError && failure.failure !== 'loading')) request.refused(failure)
-      else this.queue.unshift(request)
+      if (this.closed) request.refused(failure)
+      else if (isRefusal(failure)) {
+        // All who wait would hear the same, one paced dial after another.
+        for (const other of [request, ...this.queue.splice(0)]) other.refused(failure)
+      } else this.queue.unshift(request)
     }
     this.pump()
   }
 
   /**
-   * One dial with handshake, past the queue but told to the breaker.
+   * One dial with handshake, past the queue but told to the breaker and counted against the rate.
    * @throws CenoteError saying what was refused, and by whom
    */
   async dial(timeoutMs: number): Promise<Connection> {
     this.counters.dialAttempts++
+    this.rate.spend()
+    const { generation } = this.breaker
     try {
-      const connection = await this.open(timeoutMs)
+      const connection = await this.connector.open(timeoutMs)
       this.breaker.success()
       this.lastFailure = undefined
       return connection
     } catch (error) {
       const failure = isCenoteError(error) ? error : new ConnectionError('Dialling failed', { cause: error })
+      if (this.closed) throw failure
       this.counters.dialFailures++
       this.counters.lastDialError = failure.message
       this.counters.lastError = failure.message
       this.lastFailure = failure
-      this.breaker.failure(this.clock.refresh(), failure instanceof HandshakeError ? REFUSED_DELAY_MS : 0)
-      if (!this.closed) this.observer.onDialFailed(failure)
+      this.breaker.failure(this.clock.refresh(), isRefusal(failure) ? REFUSED_DELAY_MS : 0, generation)
+      this.observer.onDialFailed(failure)
       throw failure
     }
   }
+}
 
-  private async open(timeoutMs: number): Promise<Connection> {
-    const endpoint = await this.topology.endpoint()
-    const handshake = await this.handshakeOptions()
-    if (this.closed) throw new ClosedError()
-    return new Promise((resolve, reject) => {
-      const owner: ConnectionOwner = {
-        onErrorReply: (_connection, command, error) => command.fail(error),
-        onPush: () => undefined,
-        onClosed: (_connection, _reason, error, leftovers) => {
-          clearTimeout(timer)
-          this.underway.delete(connection)
-          for (let command = leftovers.written ?? leftovers.unsent; command !== undefined; ) {
-            const next = command.next
-            command.fail(error)
-            command = next
-          }
-          reject(error)
-        },
-      }
-      const connection = new Connection(
-        endpoint,
-        {
-          tls: this.options.tls,
-          keepAliveMs: this.options.keepAlive,
-          family: this.options.family,
-          noDelay: this.options.noDelay,
-        },
-        { mapping: this.options.replyMapping, stringNumbers: this.options.stringNumbers },
-        this.clock,
-        this.counters,
-        owner,
-      )
-      this.underway.add(connection)
-      const fail = (reason: CloseReason, error: CenoteError) => connection.close(reason, error)
-      const timer = setTimeout(() => {
-        fail(
-          'connect-timeout',
-          new ConnectionError(
-            `No usable connection to ${this.topology.describe()} within ${timeoutMs} ms; check that the address is right and the server answers`,
-            { code: 'CENOTE_CONNECT_TIMEOUT' },
-          ),
-        )
-      }, timeoutMs)
-      connection.whenConnected(() => {
-        performHandshake(connection, handshake, () => clearTimeout(timer)).then(
-          () => {
-            clearTimeout(timer)
-            this.underway.delete(connection)
-            resolve(connection)
-          },
-          (error: CenoteError) => fail('handshake-failed', error),
-        )
-      })
-    })
-  }
-
-  private async handshakeOptions(): Promise<HandshakeOptions> {
-    const { options } = this
-    const password = typeof options.password === 'function' ? await options.password() : options.password
-    return {
-      protocol: options.protocol,
-      username: options.username,
-      password,
-      database: options.db,
-      connectionName: options.connectionName,
-      setInfo: true,
-      readOnly: false,
-    }
-  }
+function isRefusal(error: CenoteError): boolean {
+  return error instanceof HandshakeError && error.failure !== 'loading'
 }

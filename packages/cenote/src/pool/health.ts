@@ -67,6 +67,7 @@ export function judgeHealth(facts: HealthFacts): HealthReport {
     reasons.push(`PING took ${Math.round(latencyMs)} ms`)
   }
   if (stats.breaker !== 'closed' && status !== 'unhealthy') reasons.push('new connections fail; the breaker is open')
+  if (stats.fallback?.active === true) reasons.push(`commands go to the fallback client (${stats.fallback.reason})`)
   if (stats.utilization > BUSY) reasons.push(`${Math.round(stats.utilization * 100)} % of the leases are taken`)
   if (stats.waiters > 0) reasons.push(`${stats.waiters} callers wait for a lease`)
   if (stats.loopLagMs > LAGGING_MS)

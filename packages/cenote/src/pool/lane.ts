@@ -1,14 +1,13 @@
 import type { ResolvedOptions } from '../config/options.js'
 import type { LoopClock } from '../connection/clock.js'
-import { type Command, INTERNAL, SETTLED, TRANSACTION, WAITING } from '../connection/command.js'
+import { type Command, INTERNAL, REFUSED, SETTLED, TRANSACTION, WAITING } from '../connection/command.js'
 import type { CloseReason, Connection, ConnectionOwner, Leftovers } from '../connection/connection.js'
-import { type CenoteError, ClosedError, ConnectionError, OverloadedError, type ReplyError } from '../errors.js'
-import type { Counters } from '../observe/counters.js'
+import { type CenoteError, ClosedError, ConnectionError, type ReplyError } from '../errors.js'
+import { Backlog } from './backlog.js'
 import { CommandQueue } from './command-queue.js'
 import { expireDue } from './deadlines.js'
-import type { Dialer, DialRequest } from './dialer.js'
-import type { Judge } from './verdict.js'
-import type { Watchdog } from './watchdog.js'
+import type { DialRequest } from './dialer.js'
+import type { PoolParts } from './parts.js'
 
 /** What a lane tells the pool. */
 export interface LaneEvents {
@@ -17,6 +16,10 @@ export interface LaneEvents {
   onConnectionClosed(connection: Connection, reason: CloseReason, error: CenoteError): void
   onPush(connection: Connection, items: unknown[]): void
 }
+
+/** A server that stays read-only is not dialled again at every refusal, ms: at first soon, then ever less often. */
+const READ_ONLY_PAUSE_MS = 100
+const READ_ONLY_PAUSE_MAX_MS = 5_000
 
 /**
  * A slot for one shared connection. Commands go straight to the connection while there is one, and are parked, in
@@ -27,172 +30,249 @@ export class Lane implements ConnectionOwner, DialRequest {
   connection: Connection | undefined
   readonly parked = new CommandQueue()
   readonly owner = this
+  readonly urgent = true
+  /** Was in the slot and still owes replies; nothing new is written to it. */
+  private leaving: Connection | undefined
+  /** When {@link leaving} came under suspicion: the path to the server is down, and it may yet speak again. */
+  private suspectedAt: number | undefined
+  /** Ready, and waiting for {@link leaving} to answer what it owes, so that the order is kept. */
+  private successor: Connection | undefined
   private requested = false
-  private retiring: Connection | undefined
+  /** The dial asked for is to replace a connection that works. */
+  private renewing = false
+  /** A second connection is open or being opened beside the one this lane always may have. */
+  private beside = false
+  private readOnlyAt = 0
+  private readOnlyPause = 0
   private readonly retries = new Map<Command, NodeJS.Timeout>()
+  private readonly backlog: Backlog
   private closed = false
 
   constructor(
     readonly index: number,
-    private readonly options: ResolvedOptions,
+    options: ResolvedOptions,
     private readonly clock: LoopClock,
-    private readonly counters: Counters,
-    private readonly judge: Judge,
-    private readonly dialer: Dialer,
-    private readonly watchdog: Watchdog,
+    private readonly parts: PoolParts,
     private readonly events: LaneEvents,
-  ) {}
+  ) {
+    this.backlog = new Backlog(options, clock)
+  }
 
   /** Commands accepted and not settled, delayed retries included. */
   get outstanding(): number {
     const { connection } = this
     const live = connection === undefined ? 0 : connection.inFlight + connection.queued
-    return live + this.parked.count + this.retries.size + (this.retiring?.inFlight ?? 0)
+    return live + this.parked.count + this.retries.size + (this.leaving?.inFlight ?? 0)
   }
 
   send(command: Command): void {
     const connection = this.connection
     if (connection === undefined) this.park(command)
-    else if (connection.inFlight + connection.queued >= this.options.maxQueuedCommands) this.refuse(command)
-    else connection.send(command)
+    else if (connection.inFlight + connection.queued >= this.backlog.limit || connection.congested) {
+      const refusal = this.backlog.admit(connection, command)
+      if (refusal === undefined) connection.send(command)
+      else this.parts.judge.fail(command, refusal)
+    } else connection.send(command)
   }
 
   /** Single-flight: makes sure a connection is there or on its way. */
   connect(): void {
-    if (this.connection !== undefined || this.requested || this.closed) return
+    if (this.connection !== undefined || this.requested || this.closed || this.successor !== undefined) return
+    if (this.leaving !== undefined && !this.takeBeside()) return
     this.requested = true
-    this.dialer.request(this)
+    this.parts.dialer.request(this)
   }
 
   private park(command: Command): void {
+    const { judge, dialer, fallback } = this.parts
     if (this.closed) {
-      this.judge.fail(command, new ClosedError())
+      judge.fail(command, new ClosedError())
       return
     }
-    const hopeless = this.dialer.failFastError()
-    if (hopeless !== undefined && (command.flags & INTERNAL) === 0) {
-      this.judge.neverSent(command, hopeless)
-      this.connect()
-      return
+    if ((command.flags & INTERNAL) === 0) {
+      if (fallback !== undefined && !this.isDraining && !this.parts.serving()) {
+        fallback.run(command, dialer.breaker.state === 'closed' ? 'not-started' : 'breaker-open')
+        this.connect()
+        return
+      }
+      const hopeless = dialer.failFastError()
+      if (hopeless !== undefined) {
+        judge.neverSent(command, hopeless)
+        this.connect()
+        return
+      }
     }
-    const { parked } = this
-    if (parked.count >= this.options.maxQueuedCommands || parked.bytes >= this.options.maxQueuedBytes) {
-      this.refuse(command)
+    const refusal = this.backlog.admitParked(this.parked, command)
+    if (refusal !== undefined) {
+      judge.fail(command, refusal)
       return
     }
     if (command.startedAt === 0) command.startedAt = this.clock.refresh()
     if (command.timeoutMs > 0 && command.deadline === Number.POSITIVE_INFINITY) {
       command.deadline = command.startedAt + command.timeoutMs
     }
-    parked.push(command)
+    this.parked.push(command)
     this.clock.wake()
-    if (this.retiring === undefined) this.connect()
-  }
-
-  private refuse(command: Command): void {
-    const { connection, parked, options } = this
-    const count = connection === undefined ? parked.count : connection.inFlight + connection.queued
-    this.judge.fail(
-      command,
-      new OverloadedError(
-        `${command.spec.upperName} was refused: ${count} commands (${parked.bytes} bytes parked) already wait; the limits are ${options.maxQueuedCommands} commands (maxQueuedCommands) and ${options.maxQueuedBytes} bytes (maxQueuedBytes). Slow down and retry`,
-        Math.max(50, Math.round(this.counters.latency.percentile(0.5))),
-      ),
-    )
+    this.connect()
   }
 
   granted(connection: Connection): void {
     this.requested = false
+    const { renewing } = this
+    this.renewing = false
     if (this.closed) {
       connection.close('pool-closed', new ClosedError())
       return
     }
-    const old = this.connection
-    if (old === undefined) this.install(connection)
-    else this.succeed(old, connection)
+    connection.owner = this
+    if (this.suspectedAt !== undefined && !this.regain()) {
+      this.vacated = true
+      this.leaving!.close(
+        'watchdog',
+        new ConnectionError('the connection stayed silent while a new one could be opened'),
+      )
+      this.vacated = false
+      this.install(connection)
+    } else if (this.connection !== undefined && !renewing) {
+      connection.close('doubtful', new ConnectionError('The connection it was to replace has come back'))
+    } else if (this.connection !== undefined) {
+      this.leave('max-lifetime', connection)
+    } else if (this.leaving !== undefined) {
+      this.successor = connection
+    } else this.install(connection)
   }
 
   refused(error: CenoteError): void {
     this.requested = false
+    this.renewing = false
+    this.settleBeside()
     if (this.connection !== undefined) return
-    for (let command = this.parked.takeAll(); command !== undefined; ) {
-      const next: Command | undefined = command.next
-      this.judge.neverSent(command, error)
-      command = next
-    }
+    this.parked.forEachTaken((command) => this.parts.judge.neverSent(command, error))
   }
 
   private install(connection: Connection): void {
-    connection.owner = this
     this.connection = connection
-    for (let command = this.parked.takeAll(); command !== undefined; ) {
-      const next: Command | undefined = command.next
-      command.next = undefined
+    this.settleBeside()
+    this.backlog.reset()
+    this.parked.forEachTaken((command) => {
       if (command.stage !== SETTLED) connection.send(command)
-      command = next
-    }
+    })
     this.events.onLaneReady(this)
   }
 
   /** Replaces a live connection without losing order: the new one starts when the old one has answered everything. */
   renew(): void {
-    if (this.requested || this.connection === undefined || this.closed) return
+    if (this.requested || this.connection === undefined || this.leaving !== undefined || this.closed) return
+    if (!this.takeBeside()) return
     this.requested = true
-    this.dialer.request(this)
+    this.renewing = true
+    this.parts.dialer.request(this)
   }
 
-  private successor: Connection | undefined
-
-  private succeed(old: Connection, fresh: Connection): void {
+  /** Empties the slot; its connection answers what it owes and closes. */
+  private leave(reason: CloseReason, successor: Connection | undefined): void {
+    const old = this.connection!
     this.connection = undefined
-    this.retiring = old
-    this.successor = fresh
-    old.drain('max-lifetime')
+    this.leaving = old
+    this.successor = successor
+    old.drain(reason)
+    if (this.leaving !== undefined) this.connect()
+  }
+
+  /** The path to the server is down: what is not written yet stays here, where its outcome is certain. */
+  suspend(silent: Connection): void {
+    if (this.connection !== silent || this.leaving !== undefined || this.closed) return
+    this.connection = undefined
+    this.leaving = silent
+    this.suspectedAt = this.clock.now
+    this.connect()
+  }
+
+  /** The suspect spoke again: it goes back into the slot with all that was parked meanwhile. */
+  private regain(): boolean {
+    const { leaving } = this
+    if (leaving === undefined || leaving.lastReadAt <= this.suspectedAt!) return false
+    this.suspectedAt = undefined
+    this.leaving = undefined
+    if (this.requested && this.parts.dialer.withdraw(this)) this.requested = false
+    this.install(leaving)
+    return true
   }
 
   tick(now: number): boolean {
-    const { connection } = this
+    const { connection, leaving, parked } = this
+    const { judge, watchdog, dialer, fallback } = this.parts
     if (connection !== undefined) {
-      expireDue(connection, now, this.judge)
-      this.watchdog.inspect(connection, now, (error, fresh) => this.replaceSilent(connection, error, fresh))
+      this.backlog.tick(connection)
+      expireDue(connection, now, judge)
+      watchdog.inspect(connection, now, this)
     }
-    if (this.retiring !== undefined) expireDue(this.retiring, now, this.judge)
-    if (now >= this.parked.nextDeadline) {
-      for (const command of this.parked.takeDue(now)) {
-        this.judge.expire(command, undefined, this.dialer.lastFailure?.message)
+    if (leaving !== undefined) {
+      expireDue(leaving, now, judge)
+      if (this.suspectedAt === undefined) watchdog.inspect(leaving, now, this)
+      else this.regain()
+    }
+    if (now >= parked.nextDeadline) {
+      for (const command of parked.takeDue(now)) judge.expire(command, undefined, dialer.lastFailure?.message)
+    }
+    if (parked.count > 0) {
+      if (fallback !== undefined && dialer.breaker.state !== 'closed' && !this.isDraining) {
+        parked.forEachTaken((command) => {
+          if (command.stage !== SETTLED) fallback.run(command, 'breaker-open')
+        })
       }
+      this.connect()
     }
     return this.outstanding > 0
   }
 
-  private replaceSilent(silent: Connection, error: CenoteError, fresh: Connection | undefined): boolean {
-    if (this.connection !== silent || this.closed) return false
+  /** Called by the watchdog, which has proven that the connection is dead. */
+  replace(silent: Connection, error: CenoteError, fresh: Connection | undefined): boolean {
+    if (this.closed || (this.connection !== silent && this.leaving !== silent)) return false
+    const wasInSlot = this.connection === silent
+    this.vacated = wasInSlot && fresh !== undefined
     silent.close('watchdog', error)
-    if (fresh === undefined || this.connection !== undefined) return false
-    this.install(fresh)
+    if (!this.vacated) return false
+    this.vacated = false
+    fresh!.owner = this
+    this.install(fresh!)
     return true
   }
 
+  /** While set, the slot is about to be filled, so losing its connection asks for no dial. */
+  private vacated = false
+
   onErrorReply(connection: Connection, command: Command, error: ReplyError): void {
+    const { judge } = this.parts
     if ((command.flags & INTERNAL) !== 0) {
       command.fail(error)
       return
     }
-    const delay = this.judge.retryDelayAfter(command, error)
+    if (error.kind === 'NOAUTH') this.parts.authenticate(connection)
+    if (error.kind === 'READONLY' && connection === this.connection) this.doubtRole()
+    const delay = judge.retryDelayAfter(command, error)
     if (delay === undefined) {
-      this.judge.reject(command, error)
-    } else {
-      command.stage = WAITING
-      const timer = setTimeout(() => {
-        this.retries.delete(command)
-        if (command.stage !== SETTLED) this.send(command)
-      }, delay)
-      this.retries.set(command, timer)
+      judge.reject(command, error)
+      return
     }
-    if (error.kind === 'READONLY' && connection === this.connection) {
-      // The address may lead to another server by now; only a new dial can tell.
-      connection.close('read-only', new ConnectionError(`the server became read-only: ${error.message}`))
-    }
+    command.stage = WAITING
+    command.flags |= REFUSED
+    const timer = setTimeout(() => {
+      this.retries.delete(command)
+      if (command.stage !== SETTLED) this.send(command)
+    }, delay)
+    this.retries.set(command, timer)
+  }
+
+  /** The address may lead to another server by now; only a new dial can tell. */
+  private doubtRole(): void {
+    const now = this.clock.now
+    const since = now - this.readOnlyAt
+    if (this.readOnlyAt !== 0 && since < this.readOnlyPause) return
+    this.readOnlyPause = since > 30_000 ? READ_ONLY_PAUSE_MS : Math.min(READ_ONLY_PAUSE_MAX_MS, this.readOnlyPause * 2)
+    this.readOnlyAt = now
+    // Not closed: what it owes are answers to commands that may have run.
+    this.leave('read-only', undefined)
   }
 
   onPush(connection: Connection, items: unknown[]): void {
@@ -205,8 +285,7 @@ export class Lane implements ConnectionOwner, DialRequest {
     const later = this.parked.takeAll()
     for (const command of this.survivors(leftovers, error)) {
       if (!this.closed) this.parked.push(command)
-      else if (command.attempts > 0) this.judge.loseWritten(command, error)
-      else this.judge.neverSent(command, error)
+      else this.parts.judge.abandon(command, error)
     }
     for (let command = later; command !== undefined; ) {
       const next: Command | undefined = command.next
@@ -214,56 +293,75 @@ export class Lane implements ConnectionOwner, DialRequest {
       command = next
     }
     this.events.onConnectionClosed(connection, reason, error)
-    if (connection === this.retiring) {
-      this.retiring = undefined
-      const fresh = this.successor
+    if (connection === this.leaving) {
+      this.leaving = undefined
+      this.suspectedAt = undefined
+      const { successor } = this
       this.successor = undefined
-      if (fresh !== undefined && fresh.state === 'ready' && !this.closed) this.install(fresh)
-      else this.connect()
+      if (successor !== undefined && !this.closed) this.install(successor)
+      else this.settleBeside()
+      if (!this.closed && !this.vacated) this.connect()
     } else if (connection === this.successor) {
       this.successor = undefined
+      this.settleBeside()
     } else if (current) {
       this.events.onLaneLost(this, error)
-      if (!this.closed) this.connect()
+      if (!this.closed && !this.vacated) this.connect()
     }
   }
 
   /** Commands that live on after their connection, in order, each once; settles the others. */
   private survivors(leftovers: Leftovers, error: CenoteError): Set<Command> {
+    const { judge } = this.parts
     const survivors = new Set<Command>()
     for (const command of [...toArray(leftovers.written), ...toArray(leftovers.unsent)]) {
       if (command.stage === SETTLED || survivors.has(command)) continue
-      if ((command.flags & TRANSACTION) !== 0) {
+      if ((command.flags & INTERNAL) !== 0) command.fail(error)
+      else if ((command.flags & TRANSACTION) !== 0) {
         const whole = command.batch?.recall()
-        if (whole === undefined) this.judge.loseWritten(command, error)
+        if (whole === undefined) judge.loseWritten(command, error)
         else for (const member of toArray(whole)) survivors.add(member)
-      } else if (command.stage === WAITING || this.judge.survivesLoss(command, error)) {
+      } else if (command.stage === WAITING || judge.survivesLoss(command, error)) {
         survivors.add(command)
       }
     }
     return survivors
   }
 
+  private get isDraining(): boolean {
+    return this.leaving !== undefined && this.suspectedAt === undefined
+  }
+
+  private takeBeside(): boolean {
+    this.beside ||= this.parts.budget.takeReserve()
+    return this.beside
+  }
+
+  /** Gives the second permit back once there is one connection again. */
+  private settleBeside(): void {
+    if (!this.beside || this.requested) return
+    if (this.leaving !== undefined && (this.connection !== undefined || this.successor !== undefined)) return
+    this.beside = false
+    this.parts.budget.giveReserve()
+  }
+
   /** Rejects what has not been written; what has been may still be answered. */
   close(error: CenoteError): void {
+    const { judge, dialer } = this.parts
     this.closed = true
-    this.dialer.withdraw(this)
+    if (dialer.withdraw(this)) this.requested = false
     for (const [command, timer] of this.retries) {
       clearTimeout(timer)
-      this.judge.neverSent(command, error)
+      judge.neverSent(command, error)
     }
     this.retries.clear()
-    for (let command = this.parked.takeAll(); command !== undefined; ) {
-      const next: Command | undefined = command.next
-      this.judge.neverSent(command, error)
-      command = next
-    }
+    this.parked.forEachTaken((command) => judge.abandon(command, error))
     this.successor?.close('pool-closed', error)
   }
 
   destroy(error: CenoteError): void {
     this.close(error)
-    this.retiring?.close('pool-closed', error)
+    this.leaving?.close('pool-closed', error)
     this.connection?.close('pool-closed', error)
   }
 }

@@ -1,7 +1,7 @@
 import { type Command, INTERNAL, SETTLED } from '../connection/command.js'
 import type { CloseReason, Connection, ConnectionOwner, Leftovers } from '../connection/connection.js'
 import { sendInternal } from '../connection/handshake.js'
-import { type CenoteError, ConnectionError, LeaseReleasedError, type ReplyError } from '../errors.js'
+import { AbortedError, type CenoteError, ConnectionError, LeaseReleasedError, type ReplyError } from '../errors.js'
 import { callFlags, FLAG } from '../metadata/lookup.js'
 import type { Judge } from './verdict.js'
 
@@ -120,9 +120,21 @@ export class LeasedConnection implements ConnectionOwner {
   }
 
   onErrorReply(_connection: Connection, command: Command, error: ReplyError): void {
-    if ((command.flags & INTERNAL) !== 0) command.fail(error)
-    else this.judge.reject(command, error)
+    if ((command.flags & INTERNAL) !== 0) {
+      command.fail(error)
+      return
+    }
+    // A demoted server is no good for the next borrower; the address may lead to another one by now.
+    if (error.kind === 'READONLY') this.dirty |= UNDOABLE
+    if (error.kind === 'UNBLOCKED' && this.unblocking === command) {
+      this.judge.fail(command, unblocked(command))
+      return
+    }
+    this.judge.reject(command, error)
   }
+
+  /** The blocking command that is being given up, see {@link Unblocker}. */
+  unblocking: Command | undefined
 
   onPush(_connection: Connection, items: unknown[]): void {
     if (this.onPushMessage !== undefined) this.onPushMessage(items)
@@ -149,4 +161,9 @@ export class LeasedConnection implements ConnectionOwner {
     this.home.onLost(this, reason, error)
     this.onLost?.(error)
   }
+}
+
+function unblocked(command: Command): CenoteError {
+  const message = `${command.spec.upperName} was aborted by its signal; the server stopped waiting and nothing was taken`
+  return new AbortedError('rejected', message, { attempts: command.attempts })
 }

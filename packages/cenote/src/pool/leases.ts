@@ -13,14 +13,12 @@ import {
   OverloadedError,
   type ReplyError,
 } from '../errors.js'
-import type { Counters } from '../observe/counters.js'
-import type { ConnectionBudget } from './budget.js'
 import { expireDue } from './deadlines.js'
-import type { Dialer, DialRequest } from './dialer.js'
+import type { DialRequest } from './dialer.js'
 import { LeasedConnection, type LeaseHome } from './leased-connection.js'
-import type { Judge } from './verdict.js'
+import type { PoolParts } from './parts.js'
 import { Waiter, WaiterQueue } from './waiters.js'
-import type { Watchdog } from './watchdog.js'
+import type { SuspectOwner } from './watchdog.js'
 
 export interface AcquireOptions {
   /** How long to wait for a lease, ms. Default `acquireTimeoutMs`. 0 waits without limit. */
@@ -38,6 +36,8 @@ export interface LeaseEvents {
 /** A connection idle for longer is asked for a sign of life before it is lent; fresher ones are taken at their word. */
 const VALIDATE_AFTER_MS = 500
 const VALIDATE_TIMEOUT_MS = 1_000
+/** From then on the waiter is served by whatever comes first: the answer, a returned connection, a new one. */
+const VALIDATE_PATIENCE_MS = 50
 
 interface IdleConnection {
   readonly connection: Connection
@@ -48,11 +48,17 @@ interface IdleConnection {
  * Lends connections for exclusive use. Returned connections go straight to the longest waiter; without waiters they
  * rest newest first, so that the surplus stays at the bottom and ages out.
  */
-export class Leases implements LeaseHome, ConnectionOwner {
+export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
   readonly waiters = new WaiterQueue()
   readonly leased = new Set<LeasedConnection>()
   private readonly idle: IdleConnection[] = []
   private readonly requests = new Set<DialRequest>()
+  /** Taken from the idle ones and asked for a sign of life. */
+  private readonly validating = new Set<Connection>()
+  /** Those of {@link validating} that may still answer in time to spare a dial. */
+  private hopeful = 0
+  /** Not to be lent again: of a server left behind, or not authenticated anew for being in a transaction. */
+  private readonly stale = new WeakSet<Connection>()
   private readonly lifetimes = new WeakMap<Connection, number>()
   private closed = false
   private whenEmpty: (() => void) | undefined
@@ -60,11 +66,7 @@ export class Leases implements LeaseHome, ConnectionOwner {
   constructor(
     private readonly options: ResolvedOptions,
     private readonly clock: LoopClock,
-    private readonly counters: Counters,
-    private readonly judge: Judge,
-    private readonly dialer: Dialer,
-    private readonly watchdog: Watchdog,
-    private readonly budget: ConnectionBudget,
+    private readonly parts: PoolParts,
     private readonly events: LeaseEvents,
   ) {}
 
@@ -84,13 +86,13 @@ export class Leases implements LeaseHome, ConnectionOwner {
     const { signal, label = 'lease' } = acquire
     if (this.closed) return Promise.reject(new ClosedError())
     if (signal?.aborted) return Promise.reject(aborted(signal))
-    const hopeless = this.dialer.failFastError()
+    const hopeless = this.parts.dialer.failFastError()
     if (hopeless !== undefined && this.leased.size + this.idle.length === 0) return Promise.reject(hopeless)
     if (this.waiters.count >= this.options.maxWaiters) {
       return Promise.reject(
         new OverloadedError(
           `A lease was refused: ${this.waiters.count} callers already wait (maxWaiters). ${this.describe()}`,
-          Math.max(50, Math.round(this.counters.acquire.percentile(0.5))),
+          Math.max(50, Math.round(this.parts.counters.acquire.percentile(0.5))),
         ),
       )
     }
@@ -107,7 +109,7 @@ export class Leases implements LeaseHome, ConnectionOwner {
           signal?.removeEventListener('abort', onAbort)
           lease.stack = stack
           lease.label = label
-          this.counters.acquire.record(performance.now() - waiter.since)
+          this.parts.counters.acquire.record(performance.now() - waiter.since)
           resolve(lease)
         },
         (error) => {
@@ -130,30 +132,45 @@ export class Leases implements LeaseHome, ConnectionOwner {
       if (performance.now() - candidate.since > VALIDATE_AFTER_MS) void this.validate(candidate.connection)
       else this.lend(candidate.connection)
     }
-    while (this.requests.size + this.validating < this.waiters.count && this.budget.take()) this.dial()
+    while (this.requests.size + this.hopeful < this.waiters.count && this.parts.budget.take()) this.dial()
   }
 
-  private validating = 0
-
   private async validate(connection: Connection): Promise<void> {
-    this.validating++
+    const since = connection.lastReadAt
+    this.validating.add(connection)
+    this.hopeful++
+    let hoping = true
+    const giveUpHope = () => {
+      if (hoping) this.hopeful--
+      hoping = false
+    }
+    const impatience = setTimeout(() => {
+      giveUpHope()
+      this.pump()
+    }, VALIDATE_PATIENCE_MS)
     const timer = setTimeout(() => {
       connection.close('health-check', new ConnectionError('An idle connection gave no sign of life'))
+      // Those that were silent for longer went the same way most likely; a dial costs less than finding out.
+      for (const { connection: older } of [...this.idle]) {
+        if (older.lastReadAt <= since) older.close('health-check', new ConnectionError('Idle beside a dead connection'))
+      }
     }, VALIDATE_TIMEOUT_MS)
     try {
       await sendInternal(connection, 'ping')
     } catch {
       // A refusal (ACL) is a sign of life; a lost connection has reported itself.
     } finally {
+      clearTimeout(impatience)
       clearTimeout(timer)
-      this.validating--
+      giveUpHope()
+      this.validating.delete(connection)
     }
     if (connection.clean) this.lend(connection)
     this.pump()
   }
 
   private lend(connection: Connection): void {
-    const lease = new LeasedConnection(connection, this.options.db, this.judge, this)
+    const lease = new LeasedConnection(connection, this.options.db, this.parts.judge, this)
     this.leased.add(lease)
     this.clock.wake()
     for (;;) {
@@ -190,13 +207,13 @@ export class Leases implements LeaseHome, ConnectionOwner {
       },
       refused: (error) => {
         this.requests.delete(request)
-        this.budget.give()
+        this.parts.budget.give()
         // Others may return theirs in time; with nobody holding one, waiting is pointless.
         if (this.leased.size === 0 && this.idle.length === 0) this.waiters.shift()?.cancel(error)
       },
     }
     this.requests.add(request)
-    this.dialer.request(request)
+    this.parts.dialer.request(request)
   }
 
   onReleased(lease: LeasedConnection, reusable: boolean): void {
@@ -204,7 +221,8 @@ export class Leases implements LeaseHome, ConnectionOwner {
     const { connection } = lease
     connection.owner = this
     if (this.closed) connection.close('pool-closed', new ClosedError())
-    else if (!reusable) connection.close('doubtful', new ConnectionError('The lease left its connection in doubt'))
+    else if (!reusable || this.stale.has(connection))
+      connection.close('doubtful', new ConnectionError('The lease left its connection in doubt'))
     else if (this.outlived(connection)) connection.close('max-lifetime', retired())
     else {
       this.rest(connection)
@@ -238,7 +256,7 @@ export class Leases implements LeaseHome, ConnectionOwner {
   }
 
   private gone(connection: Connection, reason: CloseReason, error: CenoteError): void {
-    this.budget.give()
+    this.parts.budget.give()
     this.events.onConnectionClosed(connection, reason, error)
     if (!this.closed) this.pump()
   }
@@ -250,18 +268,32 @@ export class Leases implements LeaseHome, ConnectionOwner {
   /** Deadlines of waiters and of commands on leases; returns whether anything is outstanding. */
   tick(now: number): boolean {
     for (const waiter of this.waiters.due(now)) {
-      this.counters.acquireTimeouts++
-      this.counters.onFailure('not-sent')
+      this.parts.counters.acquireTimeouts++
+      this.parts.counters.onFailure('not-sent')
       this.waiters.cancel(waiter, this.timeoutError(waiter))
     }
     for (const lease of this.leased) {
-      expireDue(lease.connection, now, this.judge)
-      this.watchdog.inspect(lease.connection, now, (error) => {
-        lease.connection.close('watchdog', error)
-        return false
-      })
+      expireDue(lease.connection, now, this.parts.judge)
+      this.parts.watchdog.inspect(lease.connection, now, this)
     }
     return this.waiters.count > 0 || this.leased.size > 0
+  }
+
+  replace(dead: Connection, error: CenoteError): boolean {
+    dead.close('watchdog', error)
+    return false
+  }
+
+  /** A lease cannot move to another connection, so it keeps its deadlines. */
+  suspend(): void {}
+
+  /** Authenticates anew what is not inside a borrower's transaction; the rest is closed when it comes back. */
+  renewCredentials(renew: (connection: Connection) => void): void {
+    for (const { connection } of this.idle) renew(connection)
+    for (const { connection, inTransaction } of this.leased) {
+      if (inTransaction) this.stale.add(connection)
+      else renew(connection)
+    }
   }
 
   /** The housekeeper's round: evicts what idles too long or lived too long, refills to the minimum. */
@@ -274,11 +306,20 @@ export class Leases implements LeaseHome, ConnectionOwner {
         connection.close('idle', new ConnectionError('The connection was idle for too long'))
       }
     }
-    while (this.open + this.requests.size < minConnections && this.budget.take()) this.dial()
+    while (this.open + this.requests.size < minConnections && this.parts.budget.take()) this.dial()
+    // Waiters whose dials were refused for want of room at the server are tried again.
+    this.pump()
+  }
+
+  /** Closes idle connections, and borrowed ones when they come back. */
+  retire(unwanted: (connection: Connection) => boolean): void {
+    for (const { connection } of this.leased) if (unwanted(connection)) this.stale.add(connection)
+    for (const connection of this.idleConnections())
+      if (unwanted(connection)) connection.close('max-lifetime', retired())
   }
 
   get open(): number {
-    return this.idle.length + this.leased.size
+    return this.idle.length + this.leased.size + this.validating.size
   }
 
   /** Idle connections, for the health check. */
@@ -294,20 +335,20 @@ export class Leases implements LeaseHome, ConnectionOwner {
   }
 
   private describe(): string {
-    return `Connections: ${this.open + this.dialing} of ${this.budget.max} for leases and lanes (idle ${this.idle.length}, leased ${this.leased.size}, dialing ${this.dialing}), waiting ${this.waiters.count}`
+    return `Connections: ${this.open + this.dialing} of ${this.parts.budget.max} for leases and lanes (idle ${this.idle.length}, leased ${this.leased.size}, dialing ${this.dialing}), waiting ${this.waiters.count}`
   }
 
   private timeoutError(waiter: Waiter): AcquireTimeoutError {
     const waitedMs = Math.round(performance.now() - waiter.since)
     const holders = this.holders().slice(0, 5)
     const longest = holders.map(({ label, heldMs }) => `${label} for ${heldMs} ms`).join(', ')
-    const lastDialError = this.dialer.lastFailure?.message
+    const lastDialError = this.parts.dialer.lastFailure?.message
     const loopLagMs = Math.round(this.clock.lagMs)
     const message =
       `No connection became free for ${waiter.label} within ${waitedMs} ms. ${this.describe()}. ` +
       (longest === '' ? '' : `Longest holders: ${longest}. `) +
       (lastDialError === undefined ? '' : `Last dial error: ${lastDialError}. `) +
-      `Event loop lag ${loopLagMs} ms. Release leases sooner, raise maxConnections (${this.budget.max}) or acquireTimeoutMs`
+      `Event loop lag ${loopLagMs} ms. Release leases sooner, raise maxConnections (${this.parts.budget.max}) or acquireTimeoutMs`
     return new AcquireTimeoutError(message, {
       waitedMs,
       total: this.open + this.dialing,
@@ -315,7 +356,7 @@ export class Leases implements LeaseHome, ConnectionOwner {
       leased: this.leased.size,
       dialing: this.dialing,
       waiting: this.waiters.count,
-      max: this.budget.max,
+      max: this.parts.budget.max,
       holders,
       lastDialError,
       loopLagMs,
@@ -335,15 +376,15 @@ export class Leases implements LeaseHome, ConnectionOwner {
   destroy(error: CenoteError): void {
     this.refuseWaiters(error)
     for (const lease of [...this.leased]) lease.connection.close('pool-closed', error)
-    for (const connection of this.idleConnections()) connection.close('pool-closed', error)
+    for (const connection of [...this.idleConnections(), ...this.validating]) connection.close('pool-closed', error)
   }
 
   private refuseWaiters(error: CenoteError): void {
     this.closed = true
     for (const request of this.requests) {
-      if (this.dialer.withdraw(request)) {
+      if (this.parts.dialer.withdraw(request)) {
         this.requests.delete(request)
-        this.budget.give()
+        this.parts.budget.give()
       }
     }
     for (let waiter = this.waiters.shift(); waiter !== undefined; waiter = this.waiters.shift()) waiter.cancel(error)

@@ -3,17 +3,21 @@ import { LoopClock, type Ticker } from '../connection/clock.js'
 import { BLOCKING, type Command } from '../connection/command.js'
 import { type CloseReason, type Connection, describeEndpoint } from '../connection/connection.js'
 import { type CenoteError, ClosedError } from '../errors.js'
-import { blockTimeoutMs, routingKey } from '../metadata/lookup.js'
+import { routingKey } from '../metadata/lookup.js'
 import { Counters } from '../observe/counters.js'
 import type { HealthReport, PoolStats } from '../observe/report.js'
 import { Standalone } from '../topology/standalone.js'
+import { BlockingCalls } from './blocking.js'
 import { ConnectionBudget } from './budget.js'
+import { Credentials } from './credentials.js'
 import { Dialer } from './dialer.js'
+import { Fallback, type FallbackReason } from './fallback.js'
 import { checkConnections, HEALTH_TIMEOUT_MS, judgeHealth, probeLatency } from './health.js'
 import { Housekeeper } from './housekeeper.js'
 import { Lane, type LaneEvents } from './lane.js'
 import type { LeasedConnection } from './leased-connection.js'
 import { type AcquireOptions, Leases } from './leases.js'
+import type { PoolParts } from './parts.js'
 import { Judge } from './verdict.js'
 import { Watchdog } from './watchdog.js'
 
@@ -25,6 +29,8 @@ export interface PoolEvents {
   onError(error: CenoteError): void
   onPush(connection: Connection, items: unknown[]): void
   onLeak(label: string, heldMs: number, stack: string | undefined): void
+  /** Commands go to the fallback client from now on, or no longer. */
+  onFallback(reason: FallbackReason | undefined): void
 }
 
 /** How often idle and old connections are looked at, ms, unless their limits ask for more. */
@@ -39,6 +45,13 @@ export class PoolCore implements Ticker, LaneEvents {
   private readonly budget: ConnectionBudget
   private readonly judge: Judge
   private readonly dialer: Dialer
+  private readonly topology: Standalone
+  private readonly credentials: Credentials
+  private readonly fallback: Fallback | undefined
+  private readonly blocking: BlockingCalls
+  private readonly authenticating = new Set<Connection>()
+  private everReady = false
+  private closingDone: Promise<void> | undefined
   private readonly housekeeper: Housekeeper
   private readonly createdAt = performance.now()
   private readonly first: Lane
@@ -52,25 +65,44 @@ export class PoolCore implements Ticker, LaneEvents {
     readonly options: ResolvedOptions,
     private readonly events: PoolEvents,
   ) {
-    const topology = new Standalone({ host: options.host, port: options.port, path: options.path })
-    this.budget = new ConnectionBudget(options.maxConnections)
-    this.judge = new Judge(options, this.counters, this.clock, topology.describe())
-    this.dialer = new Dialer(options, topology, this.clock, this.counters, {
+    const { host, port, path, family } = options
+    this.topology = new Standalone({ host, port, path }, family)
+    this.budget = new ConnectionBudget(options.maxConnections, options.lanes)
+    this.judge = new Judge(options, this.counters, this.clock, this.topology.describe())
+    this.credentials = new Credentials(options)
+    this.dialer = new Dialer(options, this.topology, this.credentials, this.clock, this.counters, {
       onDialFailed: (error) => this.events.onError(error),
     })
-    const watchdog = new Watchdog(options.watchdogMs, this.clock, this.dialer)
+    const { counters, judge, dialer, budget } = this
+    const { fallback } = options
+    this.fallback =
+      fallback === undefined ? undefined : new Fallback(fallback, counters, (reason) => this.events.onFallback(reason))
+    const parts: PoolParts = {
+      counters,
+      judge,
+      dialer,
+      budget,
+      watchdog: new Watchdog(options.watchdogMs, this.clock, dialer, budget),
+      fallback: this.fallback,
+      authenticate: (connection) => this.authenticate(connection),
+      serving: () => this.everReady && dialer.breaker.state === 'closed',
+    }
     this.lanes = Array.from({ length: options.lanes }, (_, index) => {
-      this.budget.take()
-      return new Lane(index, options, this.clock, this.counters, this.judge, this.dialer, watchdog, this)
+      budget.take()
+      return new Lane(index, options, this.clock, parts, this)
     })
     this.first = this.lanes[0]!
-    this.leases = new Leases(options, this.clock, this.counters, this.judge, this.dialer, watchdog, this.budget, this)
+    this.leases = new Leases(options, this.clock, parts, this)
+    this.blocking = new BlockingCalls(options, this.leases, parts, () => this.lanes.find(isUp)?.connection)
     this.clock.add(this)
     const sweepEvery = Math.min(SWEEP_MS, options.idleTimeoutMs || SWEEP_MS, options.maxLifetimeMs || SWEEP_MS)
     this.housekeeper = new Housekeeper([
       { everyMs: sweepEvery, run: () => this.sweep() },
       ...(options.healthCheckIntervalMs > 0
         ? [{ everyMs: options.healthCheckIntervalMs, run: () => this.checkHealth() }]
+        : []),
+      ...(options.credentialsRefreshMs > 0
+        ? [{ everyMs: options.credentialsRefreshMs, run: () => this.renewCredentials() }]
         : []),
     ])
     this.housekeeper.start()
@@ -108,17 +140,37 @@ export class PoolCore implements Ticker, LaneEvents {
 
   /** A blocking command gives up its place in the order and runs on a lease of its own. */
   sendBlocking(command: Command, acquire: AcquireOptions): void {
-    const block = blockTimeoutMs(command.spec, command.args)
-    command.flags |= BLOCKING
-    this.leases.acquire({ label: command.spec.upperName, ...acquire }).then(
-      (lease) => {
-        const grace = this.options.blockingGraceMs
-        command.timeoutMs = block === undefined || block === Number.POSITIVE_INFINITY ? 0 : block + grace
-        command.onSettled = () => void lease.release()
-        lease.send(command)
-      },
-      (error: CenoteError) => command.fail(error),
-    )
+    if (this.closing) this.judge.fail(command, new ClosedError())
+    else this.blocking.send(command, acquire)
+  }
+
+  /**
+   * Its caller's signal fired: settles the command with an AbortedError that says what is certain. The reply slot of a
+   * written command stays reserved; a blocking one is called back from the server first, and may still succeed.
+   * @param lease where it runs, for a command sent through a lease
+   */
+  cancel(command: Command, reason: unknown, lease?: LeasedConnection): void {
+    if (this.blocking.cancel(command, reason)) return
+    if (lease !== undefined && (command.flags & BLOCKING) !== 0) this.blocking.unblock(command, lease, reason)
+    else this.judge.abort(command, reason)
+  }
+
+  /** Asks for the password anew and authenticates every live connection with it. Never rejects. */
+  async renewCredentials(): Promise<void> {
+    for (const lane of this.lanes) if (lane.connection !== undefined) this.authenticate(lane.connection)
+    this.leases.renewCredentials((connection) => this.authenticate(connection))
+  }
+
+  private authenticate(connection: Connection): void {
+    if (this.authenticating.has(connection)) return
+    this.authenticating.add(connection)
+    this.credentials
+      .renew(connection)
+      .catch((error: CenoteError) => {
+        this.counters.lastError = error.message
+        if (!this.closing) this.events.onError(error)
+      })
+      .finally(() => this.authenticating.delete(connection))
   }
 
   acquire(options?: AcquireOptions): Promise<LeasedConnection> {
@@ -164,9 +216,29 @@ export class PoolCore implements Ticker, LaneEvents {
   private async checkHealth(): Promise<void> {
     const lanes = this.lanes.flatMap((lane) => lane.connection ?? [])
     await checkConnections([...lanes, ...this.leases.idleConnections()])
+    await this.followName()
   }
 
+  /** The name may lead elsewhere by now while the old server still answers: its connections are replaced in order. */
+  private async followName(): Promise<void> {
+    const endpoints = await this.topology.endpoints().catch(() => undefined)
+    if (endpoints === undefined || this.closing) return
+    const known = new Set(endpoints.map(({ address }) => address))
+    const strays = (connection: Connection | undefined) =>
+      connection?.endpoint.address !== undefined && !known.has(connection.endpoint.address)
+    // Names with more addresses than fit an answer show another part of them each time: one miss is no move.
+    const moved = this.missed && this.lanes.some(({ connection }) => strays(connection))
+    this.missed = this.lanes.some(({ connection }) => strays(connection))
+    if (!moved) return
+    for (const lane of this.lanes) if (strays(lane.connection)) lane.renew()
+    this.leases.retire(strays)
+  }
+
+  private missed = false
+
   onLaneReady(lane: Lane): void {
+    this.everReady = true
+    this.fallback?.end()
     this.server = { version: lane.connection?.serverVersion, role: lane.connection?.serverRole }
     if (lane === this.first) this.events.onReady()
   }
@@ -196,7 +268,7 @@ export class PoolCore implements Ticker, LaneEvents {
     const { leases, lanes, counters, dialer, options } = this
     const open = lanes.flatMap((lane) => lane.connection ?? [])
     const all = [...open, ...leases.idleConnections(), ...[...leases.leased].map((lease) => lease.connection)]
-    const leasable = options.maxConnections - lanes.length
+    const leasable = this.budget.leasable(lanes.length)
     return {
       name: options.name,
       status,
@@ -235,6 +307,14 @@ export class PoolCore implements Ticker, LaneEvents {
       },
       loopLagMs: this.clock.lagMs,
       breaker: dialer.breaker.state,
+      fallback:
+        this.fallback === undefined
+          ? undefined
+          : {
+              active: this.fallback.active !== undefined,
+              reason: this.fallback.active,
+              commands: this.fallback.commands,
+            },
       uptimeMs: performance.now() - this.createdAt,
     }
   }
@@ -253,17 +333,20 @@ export class PoolCore implements Ticker, LaneEvents {
   /**
    * Refuses new work, lets what is in flight finish, and after `timeoutMs` rejects the rest. Nothing stays pending.
    */
-  async close(timeoutMs: number): Promise<void> {
-    if (this.closing) return
+  close(timeoutMs: number): Promise<void> {
+    this.closingDone ??= this.drainAndDestroy(timeoutMs)
+    return this.closingDone
+  }
+
+  private async drainAndDestroy(timeoutMs: number): Promise<void> {
     this.closing = true
-    const deadline = new Promise<void>((resolve) => {
+    await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, timeoutMs)
       void this.drain().then(() => {
         clearTimeout(timer)
         resolve()
       })
     })
-    await deadline
     this.destroy()
   }
 
@@ -287,4 +370,8 @@ export class PoolCore implements Ticker, LaneEvents {
     this.whenDrained = undefined
     this.clock.remove(this)
   }
+}
+
+function isUp(lane: Lane): boolean {
+  return lane.connection !== undefined
 }

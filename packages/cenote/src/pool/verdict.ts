@@ -1,8 +1,18 @@
 import type { ResolvedOptions } from '../config/options.js'
 import type { LoopClock } from '../connection/clock.js'
-import { type Command, IDEMPOTENT, INTERNAL, SETTLED, TRANSACTION, WAITING, WRITTEN } from '../connection/command.js'
+import {
+  type Command,
+  IDEMPOTENT,
+  INTERNAL,
+  REFUSED,
+  SETTLED,
+  TRANSACTION,
+  WAITING,
+  WRITTEN,
+} from '../connection/command.js'
 import type { Connection } from '../connection/connection.js'
 import {
+  AbortedError,
   type CenoteError,
   CommandTimeoutError,
   ConnectionError,
@@ -15,13 +25,17 @@ import { backoffDelay } from '../resilience/backoff.js'
 import { RetryBudget } from '../resilience/retry-budget.js'
 
 /** Rejections that happen before the command runs, so sending it again cannot run it twice. */
-const BEFORE_EXECUTION = new Set(['LOADING', 'TRYAGAIN', 'CLUSTERDOWN', 'MASTERDOWN', 'READONLY', 'NOAUTH'])
+const BEFORE_EXECUTION = new Set(['LOADING', 'TRYAGAIN', 'CLUSTERDOWN', 'MASTERDOWN', 'READONLY', 'NOAUTH', 'NOSCRIPT'])
 /** Commands whose arguments are secrets; they never appear on an error. */
 const SECRET = new Set(['auth', 'hello', 'migrate', 'acl', 'config'])
 
 /** Whether a command of unknown outcome may be sent again. Looked up only when something failed. */
 export function isRepeatable(command: Command): boolean {
   return (command.flags & IDEMPOTENT) !== 0 || isReadOnlyCall(command.spec, command.args)
+}
+
+function isCertainlyNotRun(command: Command): boolean {
+  return command.attempts === 0 || (command.stage === WAITING && (command.flags & REFUSED) !== 0)
 }
 
 /** Says what becomes of commands that did not simply succeed, and counts it. No queue and no socket in here. */
@@ -57,6 +71,7 @@ export class Judge {
   retryDelayAfter(command: Command, error: ReplyError): number | undefined {
     if (!BEFORE_EXECUTION.has(error.kind) || (command.flags & (TRANSACTION | INTERNAL)) !== 0) return undefined
     if (command.attempts >= this.options.retry.attempts) return undefined
+    if (error.kind === 'NOAUTH' && this.options.password === undefined) return undefined
     const delay = backoffDelay(this.options.retry, command.attempts)
     if (this.clock.now + delay >= command.deadline || !this.takeRetry()) return undefined
     return delay
@@ -72,10 +87,33 @@ export class Judge {
     const repeatable = (command.flags & TRANSACTION) === 0 && isRepeatable(command)
     if (repeatable && command.attempts < this.options.retry.attempts && this.takeRetry()) {
       command.stage = WAITING
+      command.flags &= ~REFUSED
       return true
     }
     this.loseWritten(command, cause)
     return false
+  }
+
+  /** Given up together with its connection or its pool. */
+  abandon(command: Command, cause: CenoteError): void {
+    if (isCertainlyNotRun(command)) this.neverSent(command, cause)
+    else this.loseWritten(command, cause)
+  }
+
+  /** Its caller no longer wants it. A written command keeps its place, so that its late reply reaches nobody. */
+  abort(command: Command, reason: unknown): void {
+    if (command.stage === SETTLED) return
+    const certain = isCertainlyNotRun(command)
+    const advice = certain
+      ? 'It was not sent'
+      : isRepeatable(command)
+        ? 'It only reads'
+        : 'It was written and runs once or not at all'
+    const message = `${name(command)} was aborted by its signal. ${advice}`
+    this.fail(
+      command,
+      new AbortedError(certain ? 'not-sent' : 'unknown', message, { attempts: command.attempts, cause: reason }),
+    )
   }
 
   loseWritten(command: Command, cause: CenoteError): void {
@@ -118,7 +156,7 @@ export class Judge {
         `${connection === undefined ? 'is not reachable' : 'does not take more bytes'} ` +
         `(${lastError === undefined ? 'no error so far' : `last error: ${lastError}`}, event loop lag ${lag} ms)`
     }
-    const outcome = command.attempts > 0 ? 'unknown' : 'not-sent'
+    const outcome = isCertainlyNotRun(command) ? 'not-sent' : 'unknown'
     this.fail(command, new CommandTimeoutError(outcome, message, lag, { attempts: command.attempts }))
   }
 

@@ -11,6 +11,8 @@ export class Breaker {
   failures = 0
   /** Time at which the server was first found unreachable; undefined while it is not. */
   openSince: number | undefined
+  /** Grows with each failure that counts; tells dials that failed together apart from those that failed in a row. */
+  generation = 0
   private retryAt = 0
 
   constructor(
@@ -36,8 +38,13 @@ export class Breaker {
     this.openSince = undefined
   }
 
-  /** @param minimumMs lower bound of the delay, for failures that a quick retry cannot mend */
-  failure(now: number, minimumMs = 0): void {
+  /**
+   * @param minimumMs lower bound of the delay, for failures that a quick retry cannot mend
+   * @param generation the breaker's generation when the dial began: dials that began together fail as one
+   */
+  failure(now: number, minimumMs = 0, generation = this.generation): void {
+    if (generation !== this.generation && this.state === 'open') return
+    this.generation++
     this.failures++
     this.state = 'open'
     this.openSince ??= now
