@@ -1,4 +1,5 @@
-import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
+import type { Server } from 'node:http'
+import Fastify, { type FastifyHttpOptions, type FastifyInstance, LogController } from 'fastify'
 import type { Config } from './config.js'
 import { registerHooks, requestIds, SECURITY_HEADERS } from './hooks.js'
 import type { Keys } from './keys.js'
@@ -67,7 +68,7 @@ export function createApp(options: AppOptions): FastifyInstance {
   return app
 }
 
-function serverOptions(config: Config, worker: number, stream: AppOptions['logStream']): FastifyServerOptions {
+function serverOptions(config: Config, worker: number, stream: AppOptions['logStream']): FastifyHttpOptions<Server> {
   return {
     logger:
       config.logLevel === 'silent'
@@ -82,6 +83,8 @@ function serverOptions(config: Config, worker: number, stream: AppOptions['logSt
     bodyLimit: 16 * 1024,
     keepAliveTimeout: config.keepAliveMs,
     requestTimeout: 30_000,
+    // Callers that trickle their headers are gone after 15 s at most.
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 5_000 },
     exposeHeadRoutes: false,
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: false } },
     // An unreadable URL reaches no hook.

@@ -163,15 +163,21 @@ export class Workers {
     }
     place.crashes = Date.now() - place.startedAt > STABLE_MS ? 1 : place.crashes + 1
     if (!this.#everReady && (code === EXIT.misconfigured || place.crashes >= GIVE_UP_AFTER)) {
-      this.#err.write('auth-server: workers end before they are ready, giving up\n')
+      this.#log('workers end before they are ready, giving up', { worker: place.number })
       this.#status = code === EXIT.misconfigured ? code : EXIT.failed
       this.stop()
       return
     }
     const delay = Math.min(RESTART_MAX_MS, RESTART_FIRST_MS * 2 ** (place.crashes - 1))
     const why = signal === null ? `status ${code}` : signal
-    this.#err.write(`auth-server: worker ${place.number} ended (${why}), replacing it in ${delay} ms\n`)
+    this.#log('worker ended, replacing it', { worker: place.number, reason: why, delayMs: delay })
     place.restart = setTimeout(() => this.#fork(place), delay)
+  }
+
+  /** In the shape of the workers' log lines. */
+  #log(msg: string, fields: object): void {
+    if (this.#config.logLevel === 'silent') return
+    this.#err.write(`${JSON.stringify({ level: 50, time: Date.now(), pid: process.pid, ...fields, msg })}\n`)
   }
 
   #endWhenEmpty(): void {

@@ -75,7 +75,7 @@ describe('the workers', () => {
     const before = await service.workers()
     const victim = before[0]!
     process.kill(victim.pid, 'SIGKILL')
-    await service.printed(/worker 1 ended \(SIGKILL\), replacing it in 100 ms/)
+    await service.printed(/"worker":1,"reason":"SIGKILL","delayMs":100,"msg":"worker ended/)
     expect((await open(service).send('GET', '/auth/me', { token })).status).toBe(200)
     await until(async () => (await service.workers()).length === 2)
     const after = await service.workers()

@@ -8,7 +8,7 @@ import { type Config, loadConfig } from '../../src/config.js'
 import { type Keys, loadKeys } from '../../src/keys.js'
 import type { RedisLike } from '../../src/redis/like.js'
 import { SqliteAccountStore } from '../../src/store/sqlite.js'
-import { redisClient } from './redis-client.js'
+import { type ClientFactory, cenoteClient } from './redis-client.js'
 
 export const PASSWORD = 'a password nobody else has'
 
@@ -29,7 +29,7 @@ export class Harness implements AsyncDisposable {
   readonly log: string[] = []
   readonly #accounts: SqliteAccountStore
 
-  constructor(server: RedisServer, env: Record<string, string> = {}) {
+  constructor(server: RedisServer, env: Record<string, string> = {}, client: ClientFactory = cenoteClient) {
     this.config = loadConfig({
       DATA_DIR: this.dataDir,
       LOG_LEVEL: 'trace',
@@ -38,7 +38,7 @@ export class Harness implements AsyncDisposable {
       ...env,
     })
     this.keys = loadKeys(this.config)
-    this.redis = redisClient(server.url, this.config)
+    this.redis = client(server.url, this.config.redisTimeoutMs)
     this.#accounts = new SqliteAccountStore(this.dataDir)
     this.app = createApp({
       config: this.config,

@@ -1,15 +1,10 @@
 import { Redis } from 'ioredis'
+import type { RedisLike } from '../../src/redis/like.js'
 
-/** The service's RedisLike on a single ioredis client: another implementation of the same interface. */
-export function ioredisClient(url, timeoutMs = 2000) {
-  const redis = new Redis(url, {
-    commandTimeout: timeoutMs,
-    maxRetriesPerRequest: 1,
-    retryStrategy: () => 100,
-    enableAutoPipelining: false,
-  })
+/** The service's RedisLike on a single ioredis client. */
+export function ioredisClient(url: string, timeoutMs: number): RedisLike {
+  const redis = new Redis(url, { commandTimeout: timeoutMs, maxRetriesPerRequest: 1, retryStrategy: () => 100 })
   redis.on('error', () => {})
-  const none = { mean: 0, p50: 0, p95: 0, p99: 0 }
   return {
     hmget: (key, ...fields) => redis.hmget(key, ...fields),
     del: (key) => redis.del(key),
@@ -21,7 +16,7 @@ export function ioredisClient(url, timeoutMs = 2000) {
       utilization: 0,
       commands: { ok: 0, rejected: 0, notSent: 0, unknown: 0, retried: 0, inFlight: 0, queued: 0 },
       acquireTimeouts: 0,
-      latency: none,
+      latency: { mean: 0, p50: 0, p95: 0, p99: 0 },
       loopLagMs: 0,
     }),
     health: async () => {
@@ -30,11 +25,9 @@ export function ioredisClient(url, timeoutMs = 2000) {
         await redis.ping()
         return { status: 'healthy', reasons: [], latencyMs: performance.now() - started, lastError: undefined }
       } catch (error) {
-        return { status: 'unhealthy', reasons: [error.message], latencyMs: undefined, lastError: error.message }
+        return { status: 'unhealthy', reasons: [String(error)], latencyMs: undefined, lastError: String(error) }
       }
     },
-    close: async () => {
-      redis.disconnect()
-    },
+    close: async () => redis.disconnect(),
   }
 }
