@@ -29,7 +29,11 @@ REDIS_URL   use this server instead of a private one
 
 Exit status: 0 all thresholds met, 1 some missed or something failed, 130 stopped by Ctrl-C.`
 
-/** One core is left to Redis and the load tester: they run on the same machine here. */
+/**
+ * One core is left to Redis and the load tester, which run on the same machine. On two cores and at 8,000 requests/s,
+ * p95 was 2 ms with one worker, 17 ms and more with two, 27 ms with four; flat out, one and two carried 18,000 to
+ * 19,000 requests/s, four 16,000.
+ */
 function defaultWorkers() {
   return Math.max(1, Math.min(4, availableParallelism() - 1))
 }
