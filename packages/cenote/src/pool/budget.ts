@@ -8,12 +8,12 @@ export class ConnectionBudget {
   private readonly reserve: number
   private reserved = 0
 
-  /** @param lanes connections that are always held; the reserve never takes the last permit from leases */
+  /** @param lanes connections that are always held; small pools keep nothing back, and probe only while a permit is free */
   constructor(
     readonly max: number,
     lanes: number,
   ) {
-    this.reserve = max - lanes > 1 ? 1 : 0
+    this.reserve = max - lanes > 3 ? 1 : 0
   }
 
   /** Connections that may be leased at once. */

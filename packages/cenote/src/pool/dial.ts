@@ -1,6 +1,13 @@
 import type { ResolvedOptions } from '../config/options.js'
 import type { LoopClock } from '../connection/clock.js'
-import { type CloseReason, Connection, type ConnectionOwner, describeEndpoint } from '../connection/connection.js'
+import type { Command } from '../connection/command.js'
+import {
+  type CloseReason,
+  Connection,
+  type ConnectionOwner,
+  describeEndpoint,
+  type Leftovers,
+} from '../connection/connection.js'
 import { HandshakeError, performHandshake } from '../connection/handshake.js'
 import type { Endpoint } from '../connection/socket.js'
 import { type CenoteError, ClosedError, ConnectionError } from '../errors.js'
@@ -82,11 +89,7 @@ export class Dial {
         onClosed: (_connection, _reason, error, leftovers) => {
           clearTimeout(timer)
           this.underway.delete(connection)
-          for (let command = leftovers.written ?? leftovers.unsent; command !== undefined; ) {
-            const next = command.next
-            command.fail(error)
-            command = next
-          }
+          failAll(leftovers, error)
           reject(spokenRefusal(error, where))
         },
       }
@@ -113,8 +116,9 @@ export class Dial {
             password,
             database: options.db,
             connectionName: options.connectionName,
-            setInfo: true,
-            readOnly: false,
+            setInfo: !options.disableClientInfo,
+            infoTag: options.clientInfoTag,
+            readOnly: options.readOnly,
           },
           () => clearTimeout(timer),
         ).then(
@@ -155,4 +159,15 @@ function noGreeting(where: string, waitedMs: number): CenoteError {
     `${where} accepted a connection and did not answer within ${waitedMs} ms; the server is busy or paused, or it is not a Redis server, or it expects TLS`,
     { code: NO_GREETING },
   )
+}
+
+/** Settles internal commands that were lost with their connection. */
+export function failAll({ written, unsent }: Leftovers, error: CenoteError): void {
+  for (const first of [written, unsent]) {
+    for (let command = first; command !== undefined; ) {
+      const next: Command | undefined = command.next
+      command.fail(error)
+      command = next
+    }
+  }
 }

@@ -2,6 +2,7 @@ import type { ResolvedOptions } from '../config/options.js'
 import type { LoopClock } from '../connection/clock.js'
 import { type Command, INTERNAL, REFUSED, SETTLED, TRANSACTION, WAITING } from '../connection/command.js'
 import type { CloseReason, Connection, ConnectionOwner, Leftovers } from '../connection/connection.js'
+import { selectDatabase } from '../connection/handshake.js'
 import { type CenoteError, ClosedError, ConnectionError, type ReplyError } from '../errors.js'
 import { Backlog } from './backlog.js'
 import { CommandQueue } from './command-queue.js'
@@ -47,6 +48,8 @@ export class Lane implements ConnectionOwner, DialRequest {
   private readonly retries = new Map<Command, NodeJS.Timeout>()
   private readonly backlog: Backlog
   private closed = false
+  /** What the last SELECT that was answered has chosen; those on their way are in the queue. */
+  database: number
 
   constructor(
     readonly index: number,
@@ -56,6 +59,7 @@ export class Lane implements ConnectionOwner, DialRequest {
     private readonly events: LaneEvents,
   ) {
     this.backlog = new Backlog(options, clock)
+    this.database = options.db
   }
 
   /** Commands accepted and not settled, delayed retries included. */
@@ -150,8 +154,15 @@ export class Lane implements ConnectionOwner, DialRequest {
     this.parked.forEachTaken((command) => this.parts.judge.neverSent(command, error))
   }
 
+  /** From now on commands are for this database, whichever connection carries them. */
+  useDatabase(database: number): void {
+    this.database = database
+    if (this.connection !== undefined) this.connection.database = database
+  }
+
   private install(connection: Connection): void {
     this.connection = connection
+    if (connection.database !== this.database) selectDatabase(connection, this.database)
     this.settleBeside()
     this.backlog.reset()
     this.parked.forEachTaken((command) => {

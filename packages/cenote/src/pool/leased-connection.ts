@@ -159,7 +159,7 @@ export class LeasedConnection implements ConnectionOwner {
       command = next
     }
     this.home.onLost(this, reason, error)
-    this.onLost?.(error)
+    if (!this.released) this.onLost?.(error)
   }
 }
 

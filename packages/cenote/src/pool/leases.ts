@@ -1,19 +1,21 @@
+import { getMaxListeners, setMaxListeners } from 'node:events'
 import type { ResolvedOptions } from '../config/options.js'
 import type { LoopClock } from '../connection/clock.js'
 import type { Command } from '../connection/command.js'
 import type { CloseReason, Connection, ConnectionOwner, Leftovers } from '../connection/connection.js'
-import { sendInternal } from '../connection/handshake.js'
+import { selectDatabase, sendInternal } from '../connection/handshake.js'
 import {
   AbortedError,
-  AcquireTimeoutError,
+  type AcquireTimeoutError,
   type CenoteError,
   ClosedError,
   ConnectionError,
   type LeaseHolder,
-  OverloadedError,
   type ReplyError,
 } from '../errors.js'
+import { acquireTimeout, type LeaseCounts, tooManyWaiters } from './acquire-errors.js'
 import { expireDue } from './deadlines.js'
+import { failAll } from './dial.js'
 import type { DialRequest } from './dialer.js'
 import { LeasedConnection, type LeaseHome } from './leased-connection.js'
 import type { PoolParts } from './parts.js'
@@ -61,6 +63,8 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
   private readonly stale = new WeakSet<Connection>()
   private readonly lifetimes = new WeakMap<Connection, number>()
   private closed = false
+  /** What SELECT on the pool has chosen; connections follow when they are lent. */
+  database: number
   private whenEmpty: (() => void) | undefined
 
   constructor(
@@ -68,15 +72,17 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
     private readonly clock: LoopClock,
     private readonly parts: PoolParts,
     private readonly events: LeaseEvents,
-  ) {}
+  ) {
+    this.database = options.db
+  }
+
+  /** Closes the connection that has idled longest, for somebody else in need of its permit. */
+  makeRoom(): void {
+    this.idle[0]?.connection.close('idle', new ConnectionError('Its place was needed'))
+  }
 
   get idleCount(): number {
     return this.idle.length
-  }
-
-  /** Dials wished for, under way or waiting behind the breaker. */
-  get dialing(): number {
-    return this.requests.size
   }
 
   /**
@@ -89,12 +95,7 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
     const hopeless = this.parts.dialer.failFastError()
     if (hopeless !== undefined && this.leased.size + this.idle.length === 0) return Promise.reject(hopeless)
     if (this.waiters.count >= this.options.maxWaiters) {
-      return Promise.reject(
-        new OverloadedError(
-          `A lease was refused: ${this.waiters.count} callers already wait (maxWaiters). ${this.describe()}`,
-          Math.max(50, Math.round(this.parts.counters.acquire.percentile(0.5))),
-        ),
-      )
+      return Promise.reject(tooManyWaiters(this.counts, this.parts.counters.acquire.percentile(0.5)))
     }
     const timeoutMs = acquire.timeoutMs ?? this.options.acquireTimeoutMs
     const now = this.clock.refresh()
@@ -117,6 +118,8 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
           reject(error)
         },
       )
+      // One signal for many calls is ordinary use, not a leak of listeners.
+      if (signal !== undefined && getMaxListeners(signal) < 1_000) setMaxListeners(1_000, signal)
       signal?.addEventListener('abort', onAbort, { once: true })
       this.waiters.push(waiter)
       this.clock.wake()
@@ -170,7 +173,8 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
   }
 
   private lend(connection: Connection): void {
-    const lease = new LeasedConnection(connection, this.options.db, this.parts.judge, this)
+    if (connection.database !== this.database) selectDatabase(connection, this.database)
+    const lease = new LeasedConnection(connection, this.database, this.parts.judge, this)
     this.leased.add(lease)
     this.clock.wake()
     for (;;) {
@@ -217,14 +221,17 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
   }
 
   onReleased(lease: LeasedConnection, reusable: boolean): void {
-    this.leased.delete(lease)
     const { connection } = lease
-    connection.owner = this
+    // Closed while still the lease's own, which knows what became of the commands it had sent.
     if (this.closed) connection.close('pool-closed', new ClosedError())
-    else if (!reusable || this.stale.has(connection))
-      connection.close('doubtful', new ConnectionError('The lease left its connection in doubt'))
-    else if (this.outlived(connection)) connection.close('max-lifetime', retired())
+    else if (!reusable || this.stale.has(connection)) {
+      connection.close(
+        'doubtful',
+        new ConnectionError('its lease was given back with a reply outstanding or a state that cannot be undone'),
+      )
+    } else if (this.outlived(connection)) connection.close('max-lifetime', retired())
     else {
+      this.leased.delete(lease)
       this.rest(connection)
       this.pump()
     }
@@ -245,11 +252,7 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
   onPush(): void {}
 
   onClosed(connection: Connection, reason: CloseReason, error: CenoteError, leftovers: Leftovers): void {
-    for (let command = leftovers.written ?? leftovers.unsent; command !== undefined; ) {
-      const next: Command | undefined = command.next
-      command.fail(error)
-      command = next
-    }
+    failAll(leftovers, error)
     const at = this.idle.findIndex((entry) => entry.connection === connection)
     if (at >= 0) this.idle.splice(at, 1)
     this.gone(connection, reason, error)
@@ -334,33 +337,26 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
       .sort((a, b) => b.heldMs - a.heldMs)
   }
 
-  private describe(): string {
-    return `Connections: ${this.open + this.dialing} of ${this.parts.budget.max} for leases and lanes (idle ${this.idle.length}, leased ${this.leased.size}, dialing ${this.dialing}), waiting ${this.waiters.count}`
+  private get counts(): LeaseCounts {
+    return {
+      total: this.open + this.requests.size,
+      idle: this.idle.length,
+      leased: this.leased.size,
+      dialing: this.requests.size,
+      waiting: this.waiters.count,
+      max: this.parts.budget.max,
+    }
   }
 
   private timeoutError(waiter: Waiter): AcquireTimeoutError {
-    const waitedMs = Math.round(performance.now() - waiter.since)
-    const holders = this.holders().slice(0, 5)
-    const longest = holders.map(({ label, heldMs }) => `${label} for ${heldMs} ms`).join(', ')
-    const lastDialError = this.parts.dialer.lastFailure?.message
-    const loopLagMs = Math.round(this.clock.lagMs)
-    const message =
-      `No connection became free for ${waiter.label} within ${waitedMs} ms. ${this.describe()}. ` +
-      (longest === '' ? '' : `Longest holders: ${longest}. `) +
-      (lastDialError === undefined ? '' : `Last dial error: ${lastDialError}. `) +
-      `Event loop lag ${loopLagMs} ms. Release leases sooner, raise maxConnections (${this.parts.budget.max}) or acquireTimeoutMs`
-    return new AcquireTimeoutError(message, {
-      waitedMs,
-      total: this.open + this.dialing,
-      idle: this.idle.length,
-      leased: this.leased.size,
-      dialing: this.dialing,
-      waiting: this.waiters.count,
-      max: this.parts.budget.max,
-      holders,
-      lastDialError,
-      loopLagMs,
-    })
+    return acquireTimeout(
+      waiter.label,
+      performance.now() - waiter.since,
+      this.counts,
+      this.holders(),
+      this.parts.dialer.lastFailure?.message,
+      this.clock.lagMs,
+    )
   }
 
   /** Refuses new borrowers; resolves when every lease has come back. */
@@ -397,10 +393,7 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
   }
 }
 
-function aborted(signal: AbortSignal): AbortedError {
-  return new AbortedError('not-sent', 'The wait for a lease was aborted by its signal', { cause: signal.reason })
-}
+const aborted = (signal: AbortSignal): AbortedError =>
+  new AbortedError('not-sent', 'The wait for a lease was aborted by its signal', { cause: signal.reason })
 
-function retired(): CenoteError {
-  return new ConnectionError('The connection reached its maximum lifetime')
-}
+const retired = (): CenoteError => new ConnectionError('The connection reached its maximum lifetime')

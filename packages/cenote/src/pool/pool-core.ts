@@ -1,9 +1,10 @@
 import type { ResolvedOptions } from '../config/options.js'
 import { LoopClock, type Ticker } from '../connection/clock.js'
-import { BLOCKING, type Command } from '../connection/command.js'
+import { BLOCKING, Command, IDEMPOTENT, promiseOf } from '../connection/command.js'
 import { type CloseReason, type Connection, describeEndpoint } from '../connection/connection.js'
+import { sendInternal } from '../connection/handshake.js'
 import { type CenoteError, ClosedError } from '../errors.js'
-import { routingKey } from '../metadata/lookup.js'
+import { lookupCommand, routingKey } from '../metadata/lookup.js'
 import { Counters } from '../observe/counters.js'
 import type { HealthReport, PoolStats } from '../observe/report.js'
 import { Standalone } from '../topology/standalone.js'
@@ -18,6 +19,8 @@ import { Lane, type LaneEvents } from './lane.js'
 import type { LeasedConnection } from './leased-connection.js'
 import { type AcquireOptions, Leases } from './leases.js'
 import type { PoolParts } from './parts.js'
+import type { LineHome, PrivateLine } from './private-line.js'
+import { takeSnapshot } from './snapshot.js'
 import { Judge } from './verdict.js'
 import { Watchdog } from './watchdog.js'
 
@@ -37,27 +40,28 @@ export interface PoolEvents {
 const SWEEP_MS = 1_000
 
 /** Policy: which connection takes a command, how many there are, when they go. Knows commands only as nodes. */
-export class PoolCore implements Ticker, LaneEvents {
+export class PoolCore implements Ticker, LaneEvents, LineHome {
   readonly clock = new LoopClock()
   readonly counters = new Counters()
   readonly leases: Leases
   readonly lanes: Lane[]
-  private readonly budget: ConnectionBudget
+  readonly parts: PoolParts
+  /** Connections of duplicates, subscriptions and monitors. */
+  readonly lines = new Set<PrivateLine>()
+  readonly createdAt = performance.now()
+  closedBytesRead = 0
+  closedBytesWritten = 0
   private readonly judge: Judge
-  private readonly dialer: Dialer
   private readonly topology: Standalone
   private readonly credentials: Credentials
-  private readonly fallback: Fallback | undefined
+  readonly fallback: Fallback | undefined
   private readonly blocking: BlockingCalls
   private readonly authenticating = new Set<Connection>()
   private everReady = false
   private closingDone: Promise<void> | undefined
   private readonly housekeeper: Housekeeper
-  private readonly createdAt = performance.now()
   private readonly first: Lane
   private closing = false
-  private closedBytesRead = 0
-  private closedBytesWritten = 0
   private whenDrained: (() => void) | undefined
   private server: { version: string | undefined; role: string | undefined } = { version: undefined, role: undefined }
 
@@ -67,17 +71,18 @@ export class PoolCore implements Ticker, LaneEvents {
   ) {
     const { host, port, path, family } = options
     this.topology = new Standalone({ host, port, path }, family)
-    this.budget = new ConnectionBudget(options.maxConnections, options.lanes)
+    const { counters } = this
+    const budget = new ConnectionBudget(options.maxConnections, options.lanes)
     this.judge = new Judge(options, this.counters, this.clock, this.topology.describe())
     this.credentials = new Credentials(options)
-    this.dialer = new Dialer(options, this.topology, this.credentials, this.clock, this.counters, {
+    const dialer = new Dialer(options, this.topology, this.credentials, this.clock, this.counters, {
       onDialFailed: (error) => this.events.onError(error),
     })
-    const { counters, judge, dialer, budget } = this
+    const { judge } = this
     const { fallback } = options
     this.fallback =
       fallback === undefined ? undefined : new Fallback(fallback, counters, (reason) => this.events.onFallback(reason))
-    const parts: PoolParts = {
+    this.parts = {
       counters,
       judge,
       dialer,
@@ -89,11 +94,11 @@ export class PoolCore implements Ticker, LaneEvents {
     }
     this.lanes = Array.from({ length: options.lanes }, (_, index) => {
       budget.take()
-      return new Lane(index, options, this.clock, parts, this)
+      return new Lane(index, options, this.clock, this.parts, this)
     })
     this.first = this.lanes[0]!
-    this.leases = new Leases(options, this.clock, parts, this)
-    this.blocking = new BlockingCalls(options, this.leases, parts, () => this.lanes.find(isUp)?.connection)
+    this.leases = new Leases(options, this.clock, this.parts, this)
+    this.blocking = new BlockingCalls(options, this.leases, this.parts, () => this.lanes.find(isUp)?.connection)
     this.clock.add(this)
     const sweepEvery = Math.min(SWEEP_MS, options.idleTimeoutMs || SWEEP_MS, options.maxLifetimeMs || SWEEP_MS)
     this.housekeeper = new Housekeeper([
@@ -175,6 +180,49 @@ export class PoolCore implements Ticker, LaneEvents {
 
   acquire(options?: AcquireOptions): Promise<LeasedConnection> {
     return this.leases.acquire(options)
+  }
+
+  fail(command: Command, error: CenoteError): void {
+    this.judge.fail(command, error)
+  }
+
+  makeRoom(): void {
+    this.leases.makeRoom()
+  }
+
+  /** Resolves when everything accepted so far on the lanes was answered. */
+  async settled(): Promise<void> {
+    await Promise.all(
+      this.lanes.map(({ connection }) =>
+        connection === undefined || connection.inFlight + connection.queued === 0
+          ? undefined
+          : sendInternal(connection, 'ping').catch(() => undefined),
+      ),
+    )
+  }
+
+  /** SELECT is under way on the first lane: the others get it too, connections lent from now on follow. */
+  useDatabase(database: number): void {
+    this.leases.database = database
+    for (const lane of this.lanes) {
+      if (lane === this.first) continue
+      const select = new Command(lookupCommand('select'), [String(database)], IDEMPOTENT)
+      // Refused on the first lane as well, whose caller hears of it.
+      promiseOf(select).then(
+        () => lane.useDatabase(database),
+        () => undefined,
+      )
+      lane.send(select)
+    }
+  }
+
+  confirmDatabase(database: number | undefined): void {
+    if (database !== undefined) this.first.useDatabase(database)
+    else this.leases.database = this.first.database
+  }
+
+  reconnect(error: CenoteError): void {
+    for (const lane of this.lanes) lane.connection?.close('reconnect', error)
   }
 
   tick(now: number): boolean {
@@ -265,58 +313,7 @@ export class PoolCore implements Ticker, LaneEvents {
   }
 
   stats(status: string): PoolStats {
-    const { leases, lanes, counters, dialer, options } = this
-    const open = lanes.flatMap((lane) => lane.connection ?? [])
-    const all = [...open, ...leases.idleConnections(), ...[...leases.leased].map((lease) => lease.connection)]
-    const leasable = this.budget.leasable(lanes.length)
-    return {
-      name: options.name,
-      status,
-      connections: {
-        total: open.length + leases.open + dialer.dialing,
-        lanes: open.length,
-        idle: leases.idleCount,
-        leased: leases.leased.size,
-        dialing: dialer.dialing,
-        draining: all.filter((connection) => connection.state === 'draining').length,
-        min: options.minConnections,
-        max: options.maxConnections,
-      },
-      waiters: leases.waiters.count,
-      utilization: leasable === 0 ? 0 : leases.leased.size / leasable,
-      commands: {
-        ok: counters.ok,
-        rejected: counters.rejected,
-        notSent: counters.notSent,
-        unknown: counters.unknown,
-        retried: counters.retried,
-        inFlight: all.reduce((sum, connection) => sum + connection.inFlight, 0),
-        queued: all.reduce((sum, c) => sum + c.queued, 0) + lanes.reduce((sum, lane) => sum + lane.parked.count, 0),
-      },
-      latency: counters.latency.summary(),
-      acquire: { ...counters.acquire.summary(), timeouts: counters.acquireTimeouts },
-      dials: {
-        attempts: counters.dialAttempts,
-        failures: counters.dialFailures,
-        lastError: counters.lastDialError,
-      },
-      closed: { ...counters.closed },
-      bytes: {
-        read: this.closedBytesRead + all.reduce((sum, connection) => sum + connection.bytesRead, 0),
-        written: this.closedBytesWritten + all.reduce((sum, connection) => sum + connection.bytesWritten, 0),
-      },
-      loopLagMs: this.clock.lagMs,
-      breaker: dialer.breaker.state,
-      fallback:
-        this.fallback === undefined
-          ? undefined
-          : {
-              active: this.fallback.active !== undefined,
-              reason: this.fallback.active,
-              commands: this.fallback.commands,
-            },
-      uptimeMs: performance.now() - this.createdAt,
-    }
+    return takeSnapshot(this, status)
   }
 
   async health(status: string): Promise<HealthReport> {
@@ -365,7 +362,7 @@ export class PoolCore implements Ticker, LaneEvents {
     this.housekeeper.stop()
     for (const lane of this.lanes) lane.destroy(error)
     this.leases.destroy(error)
-    this.dialer.close()
+    this.parts.dialer.close()
     this.whenDrained?.()
     this.whenDrained = undefined
     this.clock.remove(this)
