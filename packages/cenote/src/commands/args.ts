@@ -14,6 +14,30 @@ export function takeCallback(args: ArgumentInput[]): Callback | undefined {
   return last as Callback
 }
 
+/**
+ * Calls back once the promise settles, which counts as handling its rejection. What the callback throws becomes an
+ * uncaught exception, as it would without promises, instead of vanishing in one.
+ */
+export function callBack<T>(promise: Promise<T>, callback: Callback<T> | undefined): Promise<T> {
+  if (typeof callback !== 'function') return promise
+  promise.then(
+    (value) => protectedly(() => callback(null, value)),
+    (error: Error) => protectedly(() => callback(error)),
+  )
+  return promise
+}
+
+/** Runs a caller's function; what it throws is thrown outside of ours. */
+export function protectedly(run: () => void): void {
+  try {
+    run()
+  } catch (error) {
+    setImmediate(() => {
+      throw error
+    })
+  }
+}
+
 /** Turns what was passed into what goes on the wire; the array itself is reused when it already is that. */
 export function normalizeArgs(args: ArgumentInput[]): CommandArg[] {
   for (let i = 0; i < args.length; i++) {

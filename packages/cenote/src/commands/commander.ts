@@ -2,9 +2,10 @@ import { EventEmitter } from 'node:events'
 import { BINARY, type Transform } from '../connection/command.js'
 import { type CommandSpec, knownCommands, lookupCommand } from '../metadata/lookup.js'
 import type { ArgumentInput } from './args.js'
+import type { Script } from './script.js'
 import { replyTransform, transformArguments } from './transforms.js'
 
-/** What every command method calls; symbols, so that subclasses of users cannot collide with it. */
+/** What every command method calls; a symbol, so that subclasses of users cannot collide with it. */
 export const DISPATCH: unique symbol = Symbol('cenote.dispatch')
 
 /** A thing that has command methods: a pool, a lease, a pipeline. */
@@ -13,43 +14,58 @@ export interface Dispatcher {
    * @param args fresh array, owned by the callee
    * @param flags command flags, BINARY for the Buffer twins
    */
-  [DISPATCH](spec: CommandSpec, args: ArgumentInput[], flags: number, transform: Transform | undefined): unknown
+  [DISPATCH](
+    spec: CommandSpec,
+    args: ArgumentInput[],
+    flags: number,
+    transform: Transform | undefined,
+    script?: Script,
+  ): unknown
 }
 
-/** Base class of everything with command methods; the methods themselves come from {@link installCommands}. */
+/**
+ * Methods that users add with `defineCommand` are declared by augmenting this interface:
+ * `declare module 'cenote' { interface CustomCommands<C> { myEcho(key: string, text: string): Result<string, C> } }`
+ */
+// biome-ignore lint/correctness/noUnusedVariables: the parameter is for those who augment the interface
+export type CustomCommands<C> = {}
+
+/** Base of the clients that emit events; the command methods themselves come from {@link installCommands}. */
 export abstract class Commander extends EventEmitter implements Dispatcher {
   abstract [DISPATCH](
     spec: CommandSpec,
     args: ArgumentInput[],
     flags: number,
     transform: Transform | undefined,
-  ): unknown
+    script?: Script,
+  ): Promise<unknown>
 
   /** Any command by name, modules too: `call('JSON.GET', 'doc', '$')`. */
   call(name: string, ...args: ArgumentInput[]): Promise<unknown> {
-    return this.callWith(name, args, 0)
+    return callByName(this, name, args, 0) as Promise<unknown>
   }
 
   /** Like {@link call}; text in the reply comes as Buffers. */
   callBuffer(name: string, ...args: ArgumentInput[]): Promise<unknown> {
-    return this.callWith(name, args, BINARY)
+    return callByName(this, name, args, BINARY) as Promise<unknown>
   }
 
   /** ioredis' older name of {@link call}. */
   send_command(name: string, ...args: ArgumentInput[]): Promise<unknown> {
-    return this.callWith(name, args, 0)
-  }
-
-  private callWith(name: string, args: ArgumentInput[], flags: number): Promise<unknown> {
-    if (typeof name !== 'string') throw new TypeError('call() takes the name of a command as its first argument')
-    const transform = replyTransform(name)
-    return this[DISPATCH](lookupCommand(name), transformArguments(name, args), flags, transform) as Promise<unknown>
+    return callByName(this, name, args, 0) as Promise<unknown>
   }
 }
 
-type Method = (this: Dispatcher, ...args: ArgumentInput[]) => unknown
+/** @throws TypeError when the name is not text */
+export function callByName(on: Dispatcher, name: string, args: ArgumentInput[], flags: number): unknown {
+  if (typeof name !== 'string') throw new TypeError('call() takes the name of a command as its first argument')
+  return on[DISPATCH](lookupCommand(name), transformArguments(name, args), flags, replyTransform(name))
+}
 
-function method(spec: CommandSpec, flags: number): Method {
+export type Method = (this: Dispatcher, ...args: ArgumentInput[]) => unknown
+
+/** The method of one command, for any class with {@link DISPATCH}. */
+export function commandMethod(spec: CommandSpec, flags: number): Method {
   const transform = replyTransform(spec.name)
   const takesPairs = ['mset', 'msetnx', 'hset', 'hmset'].includes(spec.name)
   if (takesPairs) {
@@ -62,16 +78,22 @@ function method(spec: CommandSpec, flags: number): Method {
   }
 }
 
-/** Puts a method and its Buffer twin on the prototype for each known command that the class does not define itself. */
-export function installCommands(prototype: Dispatcher): void {
-  for (const [name, spec] of knownCommands()) {
-    define(prototype, name, method(spec, 0))
-    define(prototype, `${name}Buffer`, method(spec, BINARY))
+/** The method of a script. */
+export function scriptMethod(script: Script, flags: number): Method {
+  return function (...args) {
+    return this[DISPATCH](script.full, script.arguments(args), flags, undefined, script)
   }
 }
 
-function define(prototype: object, name: string, value: Method): void {
-  if (name in prototype) return
-  Object.defineProperty(value, 'name', { value: name })
-  Object.defineProperty(prototype, name, { value, configurable: true, writable: true, enumerable: false })
+/** Puts a method and its Buffer twin on the prototype for each known command that the class does not define itself. */
+export function installCommands(prototype: Dispatcher): void {
+  for (const [name, spec] of knownCommands()) {
+    if (!(name in prototype)) defineMethod(prototype, name, commandMethod(spec, 0))
+    if (!(`${name}Buffer` in prototype)) defineMethod(prototype, `${name}Buffer`, commandMethod(spec, BINARY))
+  }
+}
+
+export function defineMethod(target: object, name: string, value: Method): void {
+  Object.defineProperty(value, 'name', { value: name, configurable: true })
+  Object.defineProperty(target, name, { value, configurable: true, writable: true, enumerable: false })
 }

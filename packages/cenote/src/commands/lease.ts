@@ -1,25 +1,38 @@
 import { BLOCKING, Command, promiseOf, type Transform } from '../connection/command.js'
-import { blockTimeoutMs, type CommandSpec, isBlockingCall } from '../metadata/lookup.js'
+import { ConfigError } from '../errors.js'
+import { type CommandSpec, FLAG, isBlockingCall, lookupCommand } from '../metadata/lookup.js'
 import type { LeasedConnection } from '../pool/leased-connection.js'
 import type { CommandArg } from '../wire/encode.js'
-import { type ArgumentInput, normalizeArgs, takeCallback } from './args.js'
-import { Commander, DISPATCH } from './commander.js'
-import { type BatchTarget, Pipeline } from './pipeline.js'
+import { type ArgumentInput, type Callback, callBack, normalizeArgs, takeCallback } from './args.js'
+import { type BatchEntry, toEntries } from './batch.js'
+import { Commander, type CustomCommands, DISPATCH, installCommands } from './commander.js'
+import type { Commands } from './commands.generated.js'
+import { type BatchTarget, type CommandList, Pipeline } from './pipeline.js'
+import { markScript, type Script } from './script.js'
+import { Subscriptions } from './subscriptions.js'
 
 /** What a lease needs to know of its pool. */
 export interface LeaseContext {
-  readonly commandTimeoutMs: number
-  readonly blockingGraceMs: number
+  /** Gives a command its deadline. */
+  limit(command: Command): void
   prefixKeys(spec: CommandSpec, args: CommandArg[]): void
+  readonly options: { readonly replyMapping: 'legacy' | 'resp3' }
 }
+
+type LeaseCommands = Omit<Commands<'promise'>, 'multi' | 'exec' | 'execBuffer'>
+
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed on the prototype below
+export interface Lease extends LeaseCommands, CustomCommands<'promise'> {}
 
 /**
  * Exclusive use of one connection: WATCH, MULTI, SELECT, blocking commands. Give it back with `await lease.release()`
  * or `await using`; afterwards every command on it is refused. State that was changed is reset on return.
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
 export class Lease extends Commander implements BatchTarget, AsyncDisposable {
   readonly #leased: LeasedConnection
   readonly #context: LeaseContext
+  #subscriptions: Subscriptions | undefined
 
   constructor(leased: LeasedConnection, context: LeaseContext) {
     super()
@@ -32,52 +45,76 @@ export class Lease extends Commander implements BatchTarget, AsyncDisposable {
     args: ArgumentInput[],
     flags: number,
     transform: Transform | undefined,
+    script?: Script,
   ): Promise<unknown> {
     const callback = takeCallback(args)
     const command = new Command(spec, normalizeArgs(args), flags)
-    command.transform = transform
+    command.transform = this.#context.options.replyMapping === 'resp3' ? undefined : transform
     const promise = promiseOf(command)
     this.prefixKeys(spec, command.args as CommandArg[])
-    this.#limit(command)
-    this.#leased.send(command)
-    if (callback !== undefined) {
-      promise.then(
-        (value) => callback(null, value),
-        (error: Error) => callback(error),
-      )
-    }
-    return promise
+    if (script !== undefined) markScript(command, script)
+    this.#send(command)
+    return callBack(promise, callback)
   }
 
-  #limit(command: Command): void {
-    const { spec, args } = command
-    if (!isBlockingCall(spec, args)) {
-      command.timeoutMs = this.#context.commandTimeoutMs
+  #send(command: Command): void {
+    const { spec, args, script } = command
+    if (spec.name === 'client' && String(args[0]).toLowerCase() === 'reply') {
+      command.fail(new ConfigError('CLIENT REPLY would leave the commands that follow without their replies'))
       return
     }
-    const block = blockTimeoutMs(spec, args) ?? 0
-    command.flags |= BLOCKING
-    command.timeoutMs = block === Number.POSITIVE_INFINITY ? 0 : block + this.#context.blockingGraceMs
+    // Between MULTI and EXEC nobody could tell in time that the server does not know the hash.
+    if (script !== undefined && this.#leased.inTransaction) {
+      script.prepare(command, new Set())
+      command.script = undefined
+    }
+    if (isBlockingCall(spec, args)) command.flags |= BLOCKING
+    this.#context.limit(command)
+    if ((spec.flags & FLAG.SUBSCRIBE) !== 0) this.#subscribe(command)
+    else this.#leased.send(command)
+  }
+
+  /** Messages become events of this lease; a connection that has subscribed is not lent again. */
+  #subscribe(command: Command): void {
+    const leased = this.#leased
+    if (this.#subscriptions === undefined) {
+      const subscriptions = new Subscriptions(this, (next) => leased.send(next), false)
+      this.#subscriptions = subscriptions
+      leased.onPushMessage = (items) => {
+        if (subscriptions.onPush(leased.connection, items) || String(items[0]) !== 'pong') return
+        leased.connection.settlePushReply(items.map(String))
+      }
+    }
+    this.#subscriptions.dispatch(command)
   }
 
   prefixKeys(spec: CommandSpec, args: CommandArg[]): void {
     this.#context.prefixKeys(spec, args)
   }
 
-  pipeline(): Pipeline {
-    return new Pipeline(this, false)
+  pipeline(commands?: CommandList): Pipeline {
+    return new Pipeline(this, false, commands)
   }
 
-  /** Commands to be sent as one MULTI … EXEC by `exec()`. */
-  multi(): Pipeline {
+  /** Commands to be sent as one MULTI … EXEC by `exec()`; with `{ pipeline: false }` MULTI is sent at once. */
+  multi(options: { pipeline: false }): Promise<'OK'>
+  multi(commands?: CommandList): Pipeline
+  multi(first?: CommandList | { pipeline?: boolean }): Pipeline | Promise<'OK'> {
+    if (Array.isArray(first)) return new Pipeline(this, true, first as CommandList)
+    if ((first as { pipeline?: boolean } | undefined)?.pipeline === false) return this.call('multi') as Promise<'OK'>
     return new Pipeline(this, true)
   }
 
+  /** Ends `multi({ pipeline: false })`. */
+  exec(callback?: Callback<BatchEntry[] | null>): Promise<BatchEntry[] | null> {
+    const results = this[DISPATCH](lookupCommand('exec'), [], 0, undefined).then((value) =>
+      Array.isArray(value) ? toEntries(value) : null,
+    )
+    return callBack(results, callback)
+  }
+
   submitBatch(commands: Command[]): void {
-    for (const command of commands) {
-      this.#limit(command)
-      this.#leased.send(command)
-    }
+    for (const command of commands) this.#send(command)
   }
 
   /** True once the lease was given back. */
@@ -94,3 +131,5 @@ export class Lease extends Commander implements BatchTarget, AsyncDisposable {
     await this.release()
   }
 }
+
+installCommands(Lease.prototype)

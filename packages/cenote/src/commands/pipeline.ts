@@ -1,116 +1,167 @@
-import { BINARY, BLOCKING, Command, TRANSACTION, type Transform } from '../connection/command.js'
+import { BINARY, Command, type Transform } from '../connection/command.js'
 import { type CommandSpec, callFlags, FLAG, isBlockingCall, lookupCommand } from '../metadata/lookup.js'
-import { type ArgumentInput, type Callback, normalizeArgs, takeCallback } from './args.js'
-import { type BatchEntry, PipelineBatch, TransactionBatch, toTextDeep } from './batch.js'
-import { Commander, DISPATCH } from './commander.js'
+import type { CommandArg } from '../wire/encode.js'
+import { type ArgumentInput, type Callback, callBack, normalizeArgs, takeCallback } from './args.js'
+import { type BatchEntry, PipelineBatch, TransactionBatch, TransactionSegment } from './batch.js'
+import { type CustomCommands, callByName, DISPATCH, type Dispatcher, installCommands } from './commander.js'
+import type { Commands } from './commands.generated.js'
+import { markScript, type Script } from './script.js'
 
 /** Takes a finished batch. `exclusive` asks for a connection of its own, because the batch blocks or changes state. */
 export interface BatchTarget {
   submitBatch(commands: Command[], exclusive: boolean): void
-  prefixKeys(spec: CommandSpec, args: ReturnType<typeof normalizeArgs>): void
+  prefixKeys(spec: CommandSpec, args: CommandArg[]): void
+  /** Wraps the promise of a transaction for those who observe it. */
+  traceBatch?(promise: () => Promise<BatchEntry[] | null>, size: number): Promise<BatchEntry[] | null>
 }
+
+/** The batch form of `pipeline()` and `multi()`: `[['set', 'k', 'v'], ['get', 'k']]`. */
+export type CommandList = readonly (readonly [name: string, ...args: unknown[]])[]
+
+/** Commands of the generated surface that mean something else on a chain. */
+type ChainCommands = Omit<Commands<Pipeline>, 'exec' | 'execBuffer'>
+
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed on the prototype below
+export interface Pipeline extends ChainCommands, CustomCommands<Pipeline> {}
 
 /**
  * Commands gathered to be sent together. Nothing is sent before `exec()`, and then without a foreign command in
  * between. `multi()` pipelines are wrapped in MULTI … EXEC.
  */
-export class Pipeline extends Commander {
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
+export class Pipeline implements Dispatcher {
+  readonly isPipeline = true
   readonly #target: BatchTarget
   readonly #commands: Command[] = []
   readonly #callbacks: (Callback | undefined)[] = []
   readonly #transaction: boolean
+  /** MULTIs of this chain whose EXEC is still to come. */
+  #open = 0
   #result: Promise<BatchEntry[] | null> | undefined
 
-  constructor(target: BatchTarget, transaction: boolean) {
-    super()
+  /** @throws TypeError when the list names something that is no command */
+  constructor(target: BatchTarget, transaction: boolean, commands?: CommandList) {
     this.#target = target
     this.#transaction = transaction
+    if (Array.isArray(commands)) this.addBatch(commands)
   }
 
   get length(): number {
     return this.#commands.length
   }
 
-  [DISPATCH](spec: CommandSpec, args: ArgumentInput[], flags: number, transform: Transform | undefined): this {
+  [DISPATCH](
+    spec: CommandSpec,
+    args: ArgumentInput[],
+    flags: number,
+    transform: Transform | undefined,
+    script?: Script,
+  ): this {
     const callback = takeCallback(args)
     const command = new Command(spec, normalizeArgs(args), flags)
     command.transform = transform
-    this.#target.prefixKeys(spec, command.args as string[])
+    if (script !== undefined) markScript(command, script)
+    this.#target.prefixKeys(spec, command.args as CommandArg[])
+    if (spec.name === 'multi') this.#open++
+    else if (spec.name === 'discard' && this.#open > 0) this.#open--
     this.#commands.push(command)
     this.#callbacks.push(callback)
     return this
   }
 
+  /** Appends commands given as arrays. */
+  addBatch(commands: CommandList): this {
+    for (const [name, ...args] of commands) {
+      const method = (this as unknown as Record<string, unknown>)[name]
+      if (typeof method !== 'function') throw new TypeError(`${String(name)} is not a command; use ['call', name, …]`)
+      method.apply(this, args)
+    }
+    return this
+  }
+
+  call(name: string, ...args: ArgumentInput[]): this {
+    return callByName(this, name, args, 0) as this
+  }
+
+  callBuffer(name: string, ...args: ArgumentInput[]): this {
+    return callByName(this, name, args, BINARY) as this
+  }
+
+  send_command(name: string, ...args: ArgumentInput[]): this {
+    return callByName(this, name, args, 0) as this
+  }
+
   /**
    * Sends everything. A pipeline resolves to one entry per command, whether they failed or not; a transaction to the
    * results of EXEC, or null when a watched key had changed. Calling it again gives the same results.
+   *
+   * In a pipeline with a `multi()` of its own, the first `exec()` ends that transaction and returns the chain.
    */
   exec(callback?: Callback<BatchEntry[] | null>): Promise<BatchEntry[] | null> {
-    this.#result ??= this.#transaction ? this.#execTransaction() : this.#execPipeline()
-    if (typeof callback === 'function') {
-      this.#result.then(
-        (results) => callback(null, results),
-        (error: Error) => callback(error),
-      )
+    if (this.#open > 0) {
+      this.#open--
+      const args = typeof callback === 'function' ? [callback] : []
+      return this[DISPATCH](lookupCommand('exec'), args, 0, undefined) as unknown as Promise<BatchEntry[] | null>
     }
-    return this.#result
+    this.#result ??= this.#transaction ? this.#execTransaction() : this.#execPipeline()
+    return callBack(this.#result, callback)
+  }
+
+  /** ioredis' deprecated name of {@link exec}. */
+  execBuffer(callback?: Callback<BatchEntry[] | null>): Promise<BatchEntry[] | null> {
+    return this.exec(callback)
   }
 
   #execPipeline(): Promise<BatchEntry[]> {
     const commands = this.#commands
-    const batch = new PipelineBatch(commands.length)
-    let exclusive = false
+    const batch = new PipelineBatch(this.#callbacks)
     for (const [i, command] of commands.entries()) {
       command.batch = batch
       command.index = i
-      exclusive ||= needsOwnConnection(command)
     }
-    if (commands.length > 0) this.#target.submitBatch(commands, exclusive)
-    return batch.promise.then((results) => this.#callBack(results))
+    if (commands.length > 0) this.#target.submitBatch(commands, findTransactions(commands, batch))
+    return batch.promise
   }
 
   #execTransaction(): Promise<BatchEntry[] | null> {
-    const commands = this.#commands
-    if (commands.length === 0) return Promise.resolve([])
-    const batch = new TransactionBatch()
-    const binary = commands.some((command) => (command.flags & BINARY) !== 0)
-    const exec = new Command(lookupCommand('exec'), [], binary ? BINARY : 0)
-    batch.decoders = commands.map((command) => decoder(command, binary))
-    batch.commands = [new Command(lookupCommand('multi'), [], 0), ...commands, exec]
-    for (const [i, command] of batch.commands.entries()) {
-      command.batch = batch
-      command.index = i
-      command.flags |= TRANSACTION
-      command.transform = undefined
+    const inner = this.#commands
+    const run = () => {
+      const commands = [new Command(lookupCommand('multi'), [], 0), ...inner, new Command(lookupCommand('exec'), [], 0)]
+      const batch = new TransactionBatch(commands, this.#callbacks)
+      this.#target.submitBatch(commands, inner.some(needsOwnConnection))
+      return batch.promise
     }
-    this.#target.submitBatch(batch.commands, false)
-    return batch.promise.then((results) => {
-      if (results !== null) this.#callBack(results)
-      return results
-    })
-  }
-
-  #callBack(results: BatchEntry[]): BatchEntry[] {
-    for (const [i, callback] of this.#callbacks.entries()) {
-      const entry = results[i]
-      if (callback !== undefined && entry !== undefined) callback(entry[0], entry[1])
-    }
-    return results
+    return this.#target.traceBatch === undefined ? run() : this.#target.traceBatch(run, inner.length)
   }
 }
 
-/** Inside EXEC's reply each result is decoded as its command would have been. */
-function decoder(command: Command, binary: boolean): Transform | undefined {
-  const { transform } = command
-  if (!binary || (command.flags & BINARY) !== 0) return transform
-  return transform === undefined ? toTextDeep : (value) => transform(toTextDeep(value))
+installCommands(Pipeline.prototype)
+
+/** Binds each MULTI … EXEC of a pipeline together; true when the pipeline must not run on a shared connection. */
+function findTransactions(commands: Command[], batch: PipelineBatch): boolean {
+  let begin = -1
+  for (const [i, command] of commands.entries()) {
+    const { name } = command.spec
+    if (name === 'multi' && begin < 0) begin = i
+    else if (name === 'exec' && begin >= 0) {
+      new TransactionSegment(commands.slice(begin, i + 1), batch)
+      begin = -1
+    } else if (
+      begin < 0 ? !isRouted(command) && (needsOwnConnection(command) || blocks(command)) : needsOwnConnection(command)
+    ) {
+      return true
+    }
+  }
+  return begin >= 0
 }
+
+const blocks = (command: Command): boolean => isBlockingCall(command.spec, command.args)
+
+/** Outside of a transaction these go where their methods go. */
+const isRouted = (command: Command): boolean =>
+  command.spec.name === 'select' || (command.spec.flags & FLAG.SUBSCRIBE) !== 0
 
 function needsOwnConnection(command: Command): boolean {
   const { spec, args } = command
-  if (isBlockingCall(spec, args)) {
-    command.flags |= BLOCKING
-    return true
-  }
   return (callFlags(spec, args) & (FLAG.CONNECTION_STATE | FLAG.SUBSCRIBE)) !== 0
 }

@@ -1,53 +1,100 @@
 import type { PoolOptions, ResolvedOptions } from '../config/options.js'
 import { resolveOptions } from '../config/resolve.js'
-import { Command, promiseOf, type Transform } from '../connection/command.js'
-import type { CenoteError } from '../errors.js'
-import { blockTimeoutMs, type CommandSpec, callFlags, FLAG, isBlockingCall, keyPositions } from '../metadata/lookup.js'
+import { Command, IDEMPOTENT, promiseOf, type Transform } from '../connection/command.js'
+import { type CenoteError, ClosedError, ConnectionError } from '../errors.js'
+import { blockTimeoutMs, type CommandSpec, FLAG, isBlockingCall, keyPositions } from '../metadata/lookup.js'
 import type { HealthReport, PoolStats } from '../observe/report.js'
 import type { AcquireOptions } from '../pool/leases.js'
-import { PoolCore, type PoolEvents } from '../pool/pool-core.js'
+import { PoolCore } from '../pool/pool-core.js'
+import { type LineHome, PrivateLine } from '../pool/private-line.js'
 import type { CommandArg } from '../wire/encode.js'
-import { type ArgumentInput, normalizeArgs, takeCallback } from './args.js'
-import { Commander, DISPATCH, installCommands } from './commander.js'
+import { type ArgumentInput, type Callback, callBack, normalizeArgs, takeCallback } from './args.js'
+import type { BatchEntry } from './batch.js'
+import { type CallOptions, CallView } from './call-options.js'
+import type { ClientCore } from './client-core.js'
+import { Commander, type CustomCommands, DISPATCH, defineMethod, installCommands, scriptMethod } from './commander.js'
+import type { Commands } from './commands.generated.js'
+import { coreEvents, lineEvents } from './core-events.js'
+import { installExtras, type RedisExtras } from './extras.js'
 import { Lease, type LeaseContext } from './lease.js'
-import { type BatchTarget, Pipeline } from './pipeline.js'
-import { Script, type ScriptOptions } from './script.js'
+import { Lifecycle, type PoolStatus } from './lifecycle.js'
+import { Monitor } from './monitor.js'
+import { type BatchTarget, type CommandList, Pipeline } from './pipeline.js'
+import { Router } from './router.js'
+import { installScanStreams, type ScanStreams } from './scan-methods.js'
+import { markScript, Script, type ScriptOptions } from './script.js'
+import { batchChannel, commandChannel, connectChannel, type TracedServer, traceCommand } from './tracing.js'
 
-/** Where a pool is in its life; the words are ioredis'. */
-export type PoolStatus = 'wait' | 'connecting' | 'connect' | 'ready' | 'close' | 'reconnecting' | 'end'
+export type { PoolStatus } from './lifecycle.js'
 
 /** Commands with any of these flags need a look before they may go to the shared lane. */
 const SPECIAL = FLAG.BLOCKING | FLAG.CONNECTION_STATE | FLAG.SUBSCRIBE | FLAG.ARGUMENT_DEPENDENT
+
+/** Passed inside the options of a duplicate: the pool whose budget it shares. */
+const HOME: unique symbol = Symbol('cenote.home')
+
+type PoolCommands = Omit<Commands<'promise'>, 'multi' | 'quit' | 'monitor' | 'exec' | 'execBuffer'>
+
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed on the prototype below
+export interface RedisPool extends PoolCommands, CustomCommands<'promise'>, ScanStreams, RedisExtras {}
 
 /**
  * One object that takes every Redis command and puts it on the right connection: ordinary ones share pipelined lanes,
  * blocking ones and {@link withConnection} get a connection of their own. See `docs/` for the rules.
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
 export class RedisPool extends Commander implements BatchTarget, LeaseContext, AsyncDisposable {
+  /** As given, with defaults filled in; has the keys that ioredis' `options` has. Frozen. */
   readonly options: ResolvedOptions
+  /** For reading. Libraries that write it change nothing but what others read. */
   status: PoolStatus = 'wait'
   readonly isCluster = false
-  readonly #core: PoolCore
+  readonly #lifecycle: Lifecycle
+  readonly #router: Router
   readonly #timeoutMs: number
+  readonly #prefixed: boolean
+  readonly #raw: boolean
+  readonly #shared: LineHome | undefined
+  #core: ClientCore
+  /** Set while ordinary commands need a look too: somebody watches, or stacks are wanted. */
+  #attentive: boolean
+  /** Classes of this pool alone, so that its scripts are methods of its pipelines and leases too. */
+  #PipelineClass = Pipeline
+  #LeaseClass = Lease
 
   /** @throws ConfigError for unknown or contradictory options */
   constructor(options?: PoolOptions)
   constructor(url: string, options?: PoolOptions)
-  constructor(first?: string | PoolOptions, second?: PoolOptions) {
+  constructor(port: number, options?: PoolOptions)
+  constructor(port: number, host: string, options?: PoolOptions)
+  constructor(...args: (string | number | PoolOptions | null | undefined)[]) {
     super()
-    this.options =
-      typeof first === 'string' ? resolveOptions(first, second ?? {}) : resolveOptions(undefined, first ?? {})
+    const { url, given } = readArguments(args)
+    this.options = resolveOptions(url, given)
+    this.#shared = (given as { [HOME]?: LineHome })[HOME]
     this.#timeoutMs = this.options.commandTimeoutMs
-    this.#core = new PoolCore(this.options, this.#events())
-    if (!this.options.lazyConnect) this.#core.connect()
+    this.#prefixed = this.options.keyPrefix !== ''
+    this.#raw = this.options.replyMapping === 'resp3'
+    this.#attentive = this.options.showFriendlyErrorStack
+    this.#lifecycle = new Lifecycle(this, this.options, () => this.disconnect())
+    this.#router = new Router(
+      this,
+      this.options,
+      () => this.#core,
+      this.#shared !== undefined,
+      (watching) => {
+        this.#attentive = watching || this.options.showFriendlyErrorStack
+      },
+    )
+    this.#core = this.#open()
+    for (const [name, script] of Object.entries(this.options.scripts ?? {})) this.defineCommand(name, script)
+    if (!this.options.lazyConnect) this.#connectNow().catch(() => undefined)
   }
 
-  get commandTimeoutMs(): number {
-    return this.options.commandTimeoutMs
-  }
-
-  get blockingGraceMs(): number {
-    return this.options.blockingGraceMs
+  #open(): ClientCore {
+    const surface = { pool: this, lifecycle: this.#lifecycle, router: this.#router }
+    if (this.#shared !== undefined) return new PrivateLine(this.options, this.#shared, lineEvents(surface))
+    return new PoolCore(this.options, coreEvents(surface))
   }
 
   [DISPATCH](
@@ -55,28 +102,47 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
     args: ArgumentInput[],
     flags: number,
     transform: Transform | undefined,
+    script?: Script,
   ): Promise<unknown> {
     const callback = takeCallback(args)
     const command = new Command(spec, normalizeArgs(args), flags)
-    command.transform = transform
+    command.transform = this.#raw ? undefined : transform
     command.timeoutMs = this.#timeoutMs
-    const promise = promiseOf(command)
-    if (this.options.keyPrefix !== '') this.prefixKeys(spec, command.args as CommandArg[])
-    if ((spec.flags & SPECIAL) === 0) this.#core.send(command)
-    else this.#route(command)
-    if (callback !== undefined) {
-      promise.then(
-        (value) => callback(null, value),
-        (error: Error) => callback(error),
-      )
-    }
+    let promise = promiseOf(command)
+    if (this.#prefixed) this.prefixKeys(spec, command.args as CommandArg[])
+    if (script !== undefined) markScript(command, script)
+    if ((spec.flags & SPECIAL) === 0 && !this.#attentive && !commandChannel.active) this.#core.send(command)
+    else promise = this.#sendWithCare(command, promise, callback !== undefined, undefined)
+    if (callback !== undefined) callBack(promise, callback)
     return promise
   }
 
-  #route(command: Command): void {
-    const { spec, args } = command
-    if (isBlockingCall(spec, args)) this.#core.sendBlocking(command, {})
-    else this.#core.send(command)
+  /** For {@link with}: a command with options of its own. @internal */
+  dispatchWith(command: Command, promise: Promise<unknown>, callback: boolean, options: CallOptions): Promise<unknown> {
+    if (this.#raw) command.transform = undefined
+    command.timeoutMs = options.timeoutMs ?? this.#timeoutMs
+    if (options.idempotent === true) command.flags |= IDEMPOTENT
+    this.prefixKeys(command.spec, command.args as CommandArg[])
+    return this.#sendWithCare(command, promise, callback, options)
+  }
+
+  #sendWithCare(
+    command: Command,
+    promise: Promise<unknown>,
+    hasCallback: boolean,
+    options: CallOptions | undefined,
+  ): Promise<unknown> {
+    const result = this.#router.send(command, promise, hasCallback, options)
+    return commandChannel.active ? traceCommand(command, this.#server(), result) : result
+  }
+
+  #server(): TracedServer {
+    const { host, port, path } = this.options
+    return {
+      database: this.#router.database,
+      serverAddress: path ?? host,
+      serverPort: path === undefined ? port : undefined,
+    }
   }
 
   prefixKeys(spec: CommandSpec, args: CommandArg[]): void {
@@ -88,77 +154,103 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
     }
   }
 
-  /** Commands gathered and sent together by `exec()`. */
-  pipeline(): Pipeline {
-    return new Pipeline(this, false)
+  /** Gives a command that runs on a lease its deadline. @internal */
+  limit(command: Command): void {
+    const { spec, args } = command
+    if (!isBlockingCall(spec, args)) command.timeoutMs ||= this.#timeoutMs
+    else {
+      const block = blockTimeoutMs(spec, args) ?? 0
+      command.timeoutMs = block === Number.POSITIVE_INFINITY ? 0 : block + this.options.blockingGraceMs
+    }
   }
 
-  /** Commands sent as one MULTI … EXEC by `exec()`; strangers' commands never come in between. */
-  multi(): Pipeline {
-    return new Pipeline(this, true)
+  /** Commands gathered and sent together by `exec()`. @throws TypeError when the list names an unknown command */
+  pipeline(commands?: CommandList): Pipeline {
+    return new this.#PipelineClass(this, false, commands)
+  }
+
+  /**
+   * Commands sent as one MULTI … EXEC by `exec()`; strangers' commands never come in between. With
+   * `{ pipeline: false }` MULTI is sent at once, and the caller's commands are queued on a connection of its own until
+   * `exec()` or `discard()`.
+   */
+  multi(options: { pipeline: false }): Promise<'OK'>
+  multi(commands?: CommandList, options?: { pipeline?: true }): Pipeline
+  multi(first?: CommandList | { pipeline?: boolean }, second?: { pipeline?: boolean }): Pipeline | Promise<'OK'> {
+    const commands = Array.isArray(first) ? first : undefined
+    const options = second ?? (Array.isArray(first) ? undefined : (first as { pipeline?: boolean } | undefined))
+    if (options?.pipeline === false) return this.call('multi') as Promise<'OK'>
+    return new this.#PipelineClass(this.#router.transactionTarget(), true, commands)
+  }
+
+  /** Ends `multi({ pipeline: false })`: results as of {@link Pipeline.exec}, null when a watched key had changed. */
+  exec(callback?: Callback<BatchEntry[] | null>): Promise<BatchEntry[] | null> {
+    return callBack(this.#router.exec(), callback)
   }
 
   submitBatch(commands: Command[], exclusive: boolean): void {
     for (const command of commands) command.timeoutMs = this.#timeoutMs
-    if (!exclusive) {
-      for (const command of commands) this.#core.send(command)
-      return
-    }
-    this.#core.acquire({ label: 'pipeline' }).then(
-      async (leased) => {
-        let outstanding = commands.length
-        for (const command of commands) {
-          const block = blockTimeoutMs(command.spec, command.args)
-          if (block !== undefined)
-            command.timeoutMs = block === Number.POSITIVE_INFINITY ? 0 : block + this.blockingGraceMs
-          command.onSettled = () => {
-            if (--outstanding === 0) void leased.release()
-          }
-          leased.send(command)
-        }
-      },
-      (error: CenoteError) => {
-        for (const command of commands) command.fail(error)
-      },
-    )
+    this.#router.sendBatch(commands, exclusive)
+  }
+
+  /** For {@link with}. @internal */
+  submitBatchWith(commands: Command[], exclusive: boolean, options: CallOptions): void {
+    for (const command of commands) command.timeoutMs = options.timeoutMs ?? this.#timeoutMs
+    this.#router.sendBatch(commands, exclusive, options)
+  }
+
+  /** @internal */
+  reportError(error: CenoteError): void {
+    this.#lifecycle.report(error)
+  }
+
+  /** Reports every command the server is given, on a connection of its own. */
+  monitor(callback?: Callback<Monitor>): Promise<Monitor> {
+    const monitor = new Monitor(this.options, this.#core.home)
+    const ready = new Promise<Monitor>((resolve, reject) => {
+      monitor.once('monitoring', () => resolve(monitor))
+      monitor.once('error', (error) => {
+        monitor.disconnect()
+        reject(error)
+      })
+    })
+    return callBack(ready, callback)
+  }
+
+  /** `subscriber` for a duplicate on RESP2 that has subscribed: it takes no other commands then. */
+  get mode(): 'normal' | 'subscriber' {
+    const limited = this.#shared !== undefined && this.options.protocol === 2 && this.#router.subscriptions.count > 0
+    return limited ? 'subscriber' : 'normal'
+  }
+
+  traceBatch(run: () => Promise<BatchEntry[] | null>, size: number): Promise<BatchEntry[] | null> {
+    if (!batchChannel.active) return run()
+    return batchChannel.trace({ batchMode: 'MULTI', batchSize: size, ...this.#server() }, run)
   }
 
   /**
-   * Adds a command made of a Lua script as a method of this object; its `…Buffer` twin too. The source is sent once
-   * per connection, then its hash.
+   * A view of this pool whose commands have a deadline, an AbortSignal or other terms of their own:
+   * `redis.with({ timeoutMs: 100, signal }).get('k')`. Costs an object; may be kept and reused.
    */
-  defineCommand(name: string, options: ScriptOptions): void {
-    const script = new Script(options.lua, options.numberOfKeys, options.readOnly === true)
-    const run = (flags: number) =>
-      function (this: RedisPool, ...args: ArgumentInput[]): Promise<unknown> {
-        return this.#runScript(script, args, flags)
-      }
-    Object.defineProperty(this, name, { value: run(0), configurable: true, writable: true, enumerable: false })
-    Object.defineProperty(this, `${name}Buffer`, {
-      value: run(1),
-      configurable: true,
-      writable: true,
-      enumerable: false,
-    })
+  with(options: CallOptions): CallView {
+    return new CallView(this, options)
   }
 
-  #runScript(script: Script, args: ArgumentInput[], flags: number): Promise<unknown> {
-    const callback = takeCallback(args)
-    const flat = normalizeArgs(args)
-    const all = script.numberOfKeys === undefined ? ['', ...flat] : ['', String(script.numberOfKeys), ...flat]
-    const command = new Command(script.full, all, flags | (script.readOnly ? 2 : 0))
-    command.script = script
-    command.timeoutMs = this.#timeoutMs
-    const promise = promiseOf(command)
-    this.prefixKeys(script.full, command.args as CommandArg[])
-    this.#core.send(command)
-    if (callback !== undefined) {
-      promise.then(
-        (value) => callback(null, value),
-        (error: Error) => callback(error),
-      )
+  /**
+   * Adds a command made of a Lua script as a method of this object and of its pipelines and leases; its `…Buffer` twin
+   * too. The source is sent once per connection, then its hash. A second definition of the name replaces the first.
+   * @throws ConfigError when the definition is incomplete
+   */
+  defineCommand(name: string, options: ScriptOptions): void {
+    const script = new Script(name, options)
+    if (this.#PipelineClass === Pipeline) {
+      this.#PipelineClass = class extends Pipeline {}
+      this.#LeaseClass = class extends Lease {}
     }
-    return promise
+    for (const target of [this, this.#PipelineClass.prototype, this.#LeaseClass.prototype]) {
+      defineMethod(target, name, scriptMethod(script, 0))
+      defineMethod(target, `${name}Buffer`, scriptMethod(script, 1))
+    }
   }
 
   /**
@@ -166,7 +258,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
    * @throws AcquireTimeoutError naming who holds the others, OverloadedError, AbortedError, ClosedError
    */
   async acquire(options?: AcquireOptions): Promise<Lease> {
-    return new Lease(await this.#core.acquire(options), this)
+    return new this.#LeaseClass(await this.#core.acquire(options), this)
   }
 
   /** Borrows a connection for the time `use` runs, and returns it whatever happens. */
@@ -180,6 +272,20 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
   }
 
   /**
+   * A client with exactly one connection of its own, drawn from this pool's budget and counted in its statistics; with
+   * its own life. Blocking commands and subscriptions on it run on that one connection, in order with the rest.
+   */
+  duplicate(override: PoolOptions = {}): this {
+    const base: Record<string | symbol, unknown> = { ...this.options }
+    if ('commandTimeout' in override) delete base.commandTimeoutMs
+    else delete base.commandTimeout
+    if ('connectTimeout' in override) delete base.connectTimeoutMs
+    else delete base.connectTimeout
+    const Class = this.constructor as new (options: PoolOptions) => this
+    return new Class({ ...base, ...override, [HOME]: this.#core.home } as PoolOptions)
+  }
+
+  /**
    * Asks the `password` function anew and authenticates every live connection with its answer, between their commands.
    */
   renewCredentials(): Promise<void> {
@@ -188,12 +294,37 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
 
   /** A snapshot of counts, percentiles and states. */
   stats(): PoolStats {
-    return this.#core.stats(this.status)
+    return this.#core.stats(this.#lifecycle.state)
   }
 
   /** Asks the server for a sign of life and sums up the state of the pool. Never rejects. */
   health(): Promise<HealthReport> {
-    return this.#core.health(this.status)
+    return this.#core.health(this.#lifecycle.state)
+  }
+
+  /**
+   * Opens the connection of a `lazyConnect` client, or of one that has ended, and resolves when it is ready.
+   * @throws Error when it is connecting or connected; ClosedError when the first attempt fails
+   */
+  connect(callback?: Callback<void>): Promise<void> {
+    return callBack(this.#connectNow(), callback)
+  }
+
+  #connectNow(): Promise<void> {
+    const lifecycle = this.#lifecycle
+    const { host, port, path } = this.options
+    const run = (): Promise<void> => {
+      if (lifecycle.connected) return Promise.reject(new Error('Redis is already connecting/connected'))
+      if (lifecycle.ended) this.#core = this.#open()
+      lifecycle.epoch++
+      const ready = lifecycle.whenReady()
+      lifecycle.onConnecting()
+      this.#core.connect()
+      return ready
+    }
+    if (!connectChannel.active) return run()
+    const server = { serverAddress: path ?? host, serverPort: path === undefined ? port : undefined }
+    return connectChannel.trace({ ...server, connectionEpoch: lifecycle.epoch + 1 }, run)
   }
 
   /**
@@ -201,20 +332,42 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
    * (default 5,000) is rejected with its outcome.
    */
   async close({ timeoutMs = 5_000 }: { timeoutMs?: number } = {}): Promise<void> {
-    if (this.status === 'end') return
+    if (this.#lifecycle.ended) return
+    this.#router.close()
     await this.#core.close(timeoutMs)
-    this.#end()
+    this.#lifecycle.end()
   }
 
-  /** Closes every connection now; outstanding commands are rejected with their outcome. */
-  disconnect(): void {
-    if (this.status === 'end') return
+  /** Closes every connection now; outstanding commands are rejected with their outcome. True: and opens them anew. */
+  disconnect(reconnect = false): void {
+    if (this.#lifecycle.ended) return
+    if (reconnect) {
+      this.#core.reconnect(new ConnectionError('disconnect(true) asked for new connections'))
+      return
+    }
+    this.#router.close()
     this.#core.destroy()
-    this.#end()
+    this.#lifecycle.end()
   }
 
-  async quit(): Promise<'OK'> {
-    await this.close()
+  #quitting = false
+
+  /** Waits for earlier replies, then closes every connection; commands issued after it are refused. */
+  quit(callback?: Callback<'OK'>): Promise<'OK'> {
+    return callBack(this.#quitNow(), callback)
+  }
+
+  async #quitNow(): Promise<'OK'> {
+    if (this.#lifecycle.ended || this.#quitting) throw new ClosedError()
+    this.#quitting = true
+    this.#router.close()
+    try {
+      await this.#core.close(5_000)
+    } finally {
+      this.#quitting = false
+      // Callers see the reply before the state changes, as with ioredis.
+      setImmediate(() => this.#lifecycle.end())
+    }
     return 'OK'
   }
 
@@ -222,47 +375,35 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
     await this.close()
   }
 
-  #end(): void {
-    this.#move('close')
-    this.#move('end')
-  }
-
-  #move(status: PoolStatus, ...args: unknown[]): void {
-    if (this.status === 'end') return
-    this.status = status
-    process.nextTick(() => this.emit(status, ...args))
-  }
-
-  #events(): PoolEvents {
-    return {
-      onConnecting: () => this.#move('connecting'),
-      onReady: () => {
-        this.#move('connect')
-        this.#move('ready')
-      },
-      onLost: (error, willReconnect) => {
-        if (willReconnect) this.#report(error)
-        this.#move('close')
-        if (willReconnect) this.#move('reconnecting', 0)
-      },
-      onError: (error) => this.#report(error),
-      onPush: () => undefined,
-      onFallback: (reason) => this.emit('fallback', { active: reason !== undefined, reason }),
-      onLeak: (label, heldMs, stack) => this.emit('leak', { label, heldMs, stack }),
-    }
-  }
-
-  /** An error without a listener is in the statistics; it must never take the process down. */
-  #report(error: CenoteError): void {
-    if (this.listenerCount('error') > 0) process.nextTick(() => this.emit('error', error))
+  /** Nothing secret, and nothing endless. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    const { name, host, port, path } = this.options
+    return `${this.#shared === undefined ? 'RedisPool' : 'RedisPool (duplicate)'} ${name} ${path ?? `${host}:${port}`} [${this.status}]`
   }
 }
 
-// Typed and documented by the generated interface; callFlags decides what may share a lane.
-void callFlags
+/** `(options)`, `(url, options)`, `(path, options)`, `(port, options)`, `(port, host, options)`. */
+function readArguments(args: (string | number | PoolOptions | null | undefined)[]): {
+  url: string | undefined
+  given: PoolOptions
+} {
+  let url: string | undefined
+  let given: PoolOptions = {}
+  let port: number | undefined
+  for (const arg of args) {
+    if (arg === null || arg === undefined) continue
+    if (typeof arg === 'number') port = arg
+    else if (typeof arg === 'object') given = { ...arg, ...given }
+    else if (port !== undefined && !/^[a-z+]+:\/\/|^\//i.test(arg)) given = { host: arg, ...given }
+    else if (/^\d+$/.test(arg)) port = Number(arg)
+    else url = arg
+  }
+  return { url, given: port === undefined ? given : { port, ...given } }
+}
+
 installCommands(RedisPool.prototype)
-installCommands(Lease.prototype)
-installCommands(Pipeline.prototype)
+installScanStreams(RedisPool.prototype)
+installExtras(RedisPool.prototype)
 
 /** A pool for the environment this process runs in; see {@link PoolOptions} for what can be said in code. */
 export function createPool(options?: PoolOptions): RedisPool

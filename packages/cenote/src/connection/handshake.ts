@@ -13,6 +13,8 @@ export interface HandshakeOptions {
   readonly connectionName: string
   /** Whether to tell the server which library this is (CLIENT SETINFO). */
   readonly setInfo: boolean
+  /** Appended to the name of the library. */
+  readonly infoTag: string | undefined
   readonly readOnly: boolean
 }
 
@@ -69,6 +71,14 @@ export function sendInternal(connection: Connection, name: string, ...args: stri
   return promise
 }
 
+/** For a connection that is ready: goes out before whatever is sent next. */
+export function selectDatabase(connection: Connection, database: number): void {
+  connection.database = database
+  sendInternal(connection, 'select', String(database)).catch((error: CenoteError) => {
+    connection.close('doubtful', new ConnectionError('Its database could not be selected again', { cause: error }))
+  })
+}
+
 async function hello(connection: Connection, options: HandshakeOptions): Promise<void> {
   const args = ['3']
   if (options.password !== undefined) args.push('AUTH', options.username ?? 'default', options.password)
@@ -108,12 +118,17 @@ async function afterAuth(connection: Connection, options: HandshakeOptions): Pro
   if (options.readOnly) replies.push(sendInternal(connection, 'readonly'))
   if (options.setInfo) {
     // Servers before 7.2 do not know SETINFO; it is information only.
-    sendInternal(connection, 'client', 'SETINFO', 'LIB-NAME', LIBRARY_NAME).catch(() => undefined)
+    sendInternal(connection, 'client', 'SETINFO', 'LIB-NAME', libraryName(options.infoTag)).catch(() => undefined)
     sendInternal(connection, 'client', 'SETINFO', 'LIB-VER', LIBRARY_VERSION).catch(() => undefined)
   }
   const results = await Promise.allSettled(replies)
   for (const result of results) if (result.status === 'rejected') throw result.reason
   connection.database = options.database
+}
+
+/** The server takes no spaces or control characters in it. */
+function libraryName(tag: string | undefined): string {
+  return tag === undefined ? LIBRARY_NAME : `${LIBRARY_NAME}(${tag.replace(/[^!-~]/g, '')})`
 }
 
 function readGreeting(connection: Connection, greeting: unknown): void {

@@ -186,6 +186,10 @@ export class PoolCore implements Ticker, LaneEvents, LineHome {
     this.judge.fail(command, error)
   }
 
+  get home(): LineHome {
+    return this
+  }
+
   makeRoom(): void {
     this.leases.makeRoom()
   }

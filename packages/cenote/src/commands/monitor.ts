@@ -1,0 +1,102 @@
+import { EventEmitter } from 'node:events'
+import type { ResolvedOptions } from '../config/options.js'
+import type { Connection } from '../connection/connection.js'
+import { sendInternal } from '../connection/handshake.js'
+import type { CenoteError } from '../errors.js'
+import { type LineHome, PrivateLine } from '../pool/private-line.js'
+
+/** One command the server was given, as MONITOR shows it. */
+export interface MonitoredCommand {
+  /** Server time, seconds since the epoch, as text. */
+  readonly time: string
+  readonly args: string[]
+  /** Address of the client, or `lua`. */
+  readonly source: string
+  readonly database: string
+}
+
+/**
+ * A connection of its own on which the server reports every command it is given, as event
+ * `monitor(time, args, source, database)`. Comes back after a loss; what happened meanwhile is not reported.
+ */
+export class Monitor extends EventEmitter implements AsyncDisposable {
+  status: 'connecting' | 'monitoring' | 'reconnecting' | 'end' = 'connecting'
+  readonly mode = 'monitor'
+  readonly #line: PrivateLine
+
+  constructor(
+    readonly options: ResolvedOptions,
+    home: LineHome,
+  ) {
+    super()
+    this.#line = new PrivateLine({ ...options, healthCheckIntervalMs: 0 }, home, {
+      onConnecting: () => undefined,
+      onReady: (connection) => this.#start(connection),
+      onLost: (error, willReconnect) => {
+        if (!willReconnect) return
+        this.#fail(error)
+        this.#move('reconnecting')
+      },
+      onError: (error) => this.#fail(error),
+      onPush: (_connection, items) => this.#report(items),
+    })
+    this.#line.connect()
+  }
+
+  #start(connection: Connection): void {
+    connection.subscriber = true
+    sendInternal(connection, 'monitor').then(
+      () => this.#move('monitoring'),
+      (error: CenoteError) => this.#fail(error),
+    )
+  }
+
+  #report(items: unknown[]): void {
+    const command = parseMonitorLine(String(items[1]))
+    if (command !== undefined) this.emit('monitor', command.time, command.args, command.source, command.database)
+  }
+
+  #fail(error: CenoteError): void {
+    if (this.listenerCount('error') > 0) this.emit('error', error)
+  }
+
+  #move(status: Monitor['status']): void {
+    if (this.status === 'end') return
+    this.status = status
+    process.nextTick(() => this.emit(status))
+  }
+
+  disconnect(): void {
+    this.#line.destroy()
+    if (this.status !== 'end') process.nextTick(() => this.emit('close'))
+    this.#move('end')
+  }
+
+  async quit(): Promise<'OK'> {
+    this.disconnect()
+    return 'OK'
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.disconnect()
+  }
+}
+
+/** `1339518083.107412 [0 127.0.0.1:60866] "set" "a" "\x00"`; undefined when it is something else. */
+export function parseMonitorLine(line: string): MonitoredCommand | undefined {
+  const match = /^(\d+\.\d+) \[(\d+) (.*?)\] (".*")$/s.exec(line)
+  if (match === null) return undefined
+  const [, time, database, source, quoted] = match as unknown as [string, string, string, string, string]
+  const args = [...quoted.matchAll(/"((?:[^"\\]|\\.)*)"/gs)].map(([, text]) => unquote(text!))
+  return { time, args, source, database }
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', a: '\x07', b: '\b' }
+
+/** The server escapes whatever is not printable ASCII, byte by byte. */
+function unquote(text: string): string {
+  const latin1 = text.replace(/\\(?:x([0-9a-f]{2})|(.))/gi, (_all, hex: string | undefined, char: string) =>
+    hex === undefined ? (ESCAPES[char] ?? char) : String.fromCharCode(Number.parseInt(hex, 16)),
+  )
+  return Buffer.from(latin1, 'latin1').toString()
+}
