@@ -43,7 +43,7 @@ export class Lane implements ConnectionOwner, DialRequest {
   private renewing = false
   /** A second connection is open or being opened beside the one this lane always may have. */
   private beside = false
-  private readOnlyAt = 0
+  private readOnlyAt: number | undefined
   private readOnlyPause = 0
   private readonly retries = new Map<Command, NodeJS.Timeout>()
   private readonly backlog: Backlog
@@ -278,8 +278,8 @@ export class Lane implements ConnectionOwner, DialRequest {
   /** The address may lead to another server by now; only a new dial can tell. */
   private doubtRole(): void {
     const now = this.clock.now
-    const since = now - this.readOnlyAt
-    if (this.readOnlyAt !== 0 && since < this.readOnlyPause) return
+    const since = this.readOnlyAt === undefined ? Number.POSITIVE_INFINITY : now - this.readOnlyAt
+    if (since < this.readOnlyPause) return
     this.readOnlyPause = since > 30_000 ? READ_ONLY_PAUSE_MS : Math.min(READ_ONLY_PAUSE_MAX_MS, this.readOnlyPause * 2)
     this.readOnlyAt = now
     // Not closed: what it owes are answers to commands that may have run.
