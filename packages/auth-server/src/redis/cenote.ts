@@ -19,12 +19,11 @@ export const cenoteRedis: RedisFactory = (config, log) => {
 }
 
 export function fromPool(pool: RedisPool): RedisLike {
-  const commands = pool as unknown as Pick<RedisLike, 'hmget' | 'del' | 'evalsha' | 'eval'>
   return {
-    hmget: (key, ...fields) => commands.hmget(key, ...fields),
-    del: (key) => commands.del(key),
-    evalsha: (sha, keyCount, ...keysAndArgs) => commands.evalsha(sha, keyCount, ...keysAndArgs),
-    eval: (script, keyCount, ...keysAndArgs) => commands.eval(script, keyCount, ...keysAndArgs),
+    hmget: (key, ...fields) => pool.hmget(key, ...fields),
+    del: (key) => pool.del(key),
+    evalsha: (sha, keyCount, ...keysAndArgs) => pool.evalsha(sha, keyCount, ...keysAndArgs),
+    eval: (script, keyCount, ...keysAndArgs) => pool.eval(script, keyCount, ...keysAndArgs),
     stats: () => {
       const stats = pool.stats()
       return {
