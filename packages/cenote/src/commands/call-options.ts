@@ -24,13 +24,12 @@ export interface CallOptions {
   readonly unordered?: boolean
 }
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed on the prototype below
 export interface CallView
   extends Omit<Commands<'promise'>, 'multi' | 'exec' | 'execBuffer'>,
     CustomCommands<'promise'> {}
 
 /** The commands of a pool, on the terms of {@link CallOptions}. Made by `redis.with(…)`; scripts through `call`. */
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed on the prototype
 export class CallView implements Dispatcher, BatchTarget {
   readonly #pool: RedisPool
   readonly #options: CallOptions

@@ -27,8 +27,11 @@ export interface Dispatcher {
  * Methods that users add with `defineCommand` are declared by augmenting this interface:
  * `declare module 'cenote' { interface CustomCommands<C> { myEcho(key: string, text: string): Result<string, C> } }`
  */
-// biome-ignore lint/correctness/noUnusedVariables: the parameter is for those who augment the interface
-export type CustomCommands<C> = {}
+// biome-ignore lint/suspicious/noEmptyInterface: those who augment it fill it
+export interface CustomCommands<
+  // biome-ignore lint/correctness/noUnusedVariables: as above
+  C,
+> {}
 
 /** Base of the clients that emit events; the command methods themselves come from {@link installCommands}. */
 export abstract class Commander extends EventEmitter implements Dispatcher {

@@ -21,14 +21,13 @@ export interface LeaseContext {
 
 type LeaseCommands = Omit<Commands<'promise'>, 'multi' | 'exec' | 'execBuffer'>
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed on the prototype below
 export interface Lease extends LeaseCommands, CustomCommands<'promise'> {}
 
 /**
  * Exclusive use of one connection: WATCH, MULTI, SELECT, blocking commands. Give it back with `await lease.release()`
  * or `await using`; afterwards every command on it is refused. State that was changed is reset on return.
  */
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed on the prototype
 export class Lease extends Commander implements BatchTarget, AsyncDisposable {
   readonly #leased: LeasedConnection
   readonly #context: LeaseContext

@@ -48,7 +48,13 @@ export class Lifecycle {
   }
 
   onConnecting(): void {
-    if (!this.connected) this.move('connecting')
+    if (!this.connected && this.state !== 'end') this.move('connecting')
+  }
+
+  /** connect() was called, possibly after the end. */
+  begin(): void {
+    this.epoch++
+    this.move('connecting')
   }
 
   onReady(): void {
@@ -66,7 +72,12 @@ export class Lifecycle {
   /** The connection was lost, or a dial failed while there was none. */
   onLost(error: CenoteError): void {
     if (this.state === 'end' || this.state === 'wait') return
-    this.report(error)
+    // A server that hangs up politely is no error, for ioredis' users: `close` tells of it.
+    if (error.cause !== undefined) this.report(error)
+    this.fall()
+  }
+
+  private fall(): void {
     this.move('close')
     this.rejectWaiters()
     const { retryStrategy } = this.options
@@ -76,8 +87,8 @@ export class Lifecycle {
   }
 
   onDialFailed(error: CenoteError): void {
-    if (this.state === 'connecting' || this.state === 'reconnecting') this.onLost(error)
-    else this.report(error)
+    this.report(error)
+    if (this.state === 'connecting') this.fall()
   }
 
   end(): void {

@@ -21,14 +21,13 @@ export type CommandList = readonly (readonly [name: string, ...args: unknown[]])
 /** Commands of the generated surface that mean something else on a chain. */
 type ChainCommands = Omit<Commands<Pipeline>, 'exec' | 'execBuffer'>
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed on the prototype below
 export interface Pipeline extends ChainCommands, CustomCommands<Pipeline> {}
 
 /**
  * Commands gathered to be sent together. Nothing is sent before `exec()`, and then without a foreign command in
  * between. `multi()` pipelines are wrapped in MULTI … EXEC.
  */
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed on the prototype
 export class Pipeline implements Dispatcher {
   readonly isPipeline = true
   readonly #target: BatchTarget

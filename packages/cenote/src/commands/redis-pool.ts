@@ -35,14 +35,13 @@ const HOME: unique symbol = Symbol('cenote.home')
 
 type PoolCommands = Omit<Commands<'promise'>, 'multi' | 'quit' | 'monitor' | 'exec' | 'execBuffer'>
 
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed on the prototype below
 export interface RedisPool extends PoolCommands, CustomCommands<'promise'>, ScanStreams, RedisExtras {}
 
 /**
  * One object that takes every Redis command and puts it on the right connection: ordinary ones share pipelined lanes,
  * blocking ones and {@link withConnection} get a connection of their own. See `docs/` for the rules.
  */
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed on the prototype
 export class RedisPool extends Commander implements BatchTarget, LeaseContext, AsyncDisposable {
   /** As given, with defaults filled in; has the keys that ioredis' `options` has. Frozen. */
   readonly options: ResolvedOptions
@@ -316,9 +315,8 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
     const run = (): Promise<void> => {
       if (lifecycle.connected) return Promise.reject(new Error('Redis is already connecting/connected'))
       if (lifecycle.ended) this.#core = this.#open()
-      lifecycle.epoch++
       const ready = lifecycle.whenReady()
-      lifecycle.onConnecting()
+      lifecycle.begin()
       this.#core.connect()
       return ready
     }

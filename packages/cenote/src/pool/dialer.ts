@@ -28,6 +28,7 @@ export interface DialRequest {
 
 /** Told of each attempt that failed, and of changes of the breaker. */
 export interface DialObserver {
+  onDialing?(): void
   onDialFailed(error: CenoteError): void
 }
 
@@ -120,6 +121,7 @@ export class Dialer {
 
   private async attempt(request: DialRequest): Promise<void> {
     this.dialing++
+    this.observer.onDialing?.()
     try {
       const connection = await this.dial(this.options.connectTimeoutMs)
       this.dialing--

@@ -76,6 +76,7 @@ export class PoolCore implements Ticker, LaneEvents, LineHome {
     this.judge = new Judge(options, this.counters, this.clock, this.topology.describe())
     this.credentials = new Credentials(options)
     const dialer = new Dialer(options, this.topology, this.credentials, this.clock, this.counters, {
+      onDialing: () => this.events.onConnecting(),
       onDialFailed: (error) => this.events.onError(error),
     })
     const { judge } = this

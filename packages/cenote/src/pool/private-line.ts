@@ -66,6 +66,7 @@ export class PrivateLine implements Ticker, LaneEvents {
     this.topology = new Standalone({ host, port, path }, family)
     const credentials = new Credentials(options)
     this.dialer = new PermittedDialer(options, this.topology, credentials, clock, parts.counters, {
+      onDialing: () => this.events.onConnecting(),
       onDialFailed: (error) => this.events.onError(error),
     })
     ;(this.dialer as PermittedDialer).permitted = (go) => this.withPermit(go)
