@@ -63,10 +63,16 @@ export class ServiceProcess implements AsyncDisposable {
     }
   }
 
+  /** Waits for the service to listen; one that does not is cleared away, as nobody would get hold of it. */
   async listening(): Promise<this> {
-    const match = await this.printed(/listening on (http:\S+)/)
-    this.url = match[1] as string
-    return this
+    try {
+      const match = await this.printed(/listening on (http:\S+)/)
+      this.url = match[1] as string
+      return this
+    } catch (error) {
+      await this[Symbol.asyncDispose]()
+      throw error
+    }
   }
 
   async workers(): Promise<{ worker: number; pid: number }[]> {
