@@ -29,7 +29,6 @@ export interface CallView
     CustomCommands<'promise'> {}
 
 /** The commands of a pool, on the terms of {@link CallOptions}. Made by `redis.with(…)`; scripts through `call`. */
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed on the prototype
 export class CallView implements Dispatcher, BatchTarget {
   readonly #pool: RedisPool
   readonly #options: CallOptions

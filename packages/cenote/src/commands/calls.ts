@@ -1,4 +1,4 @@
-import type { Command } from '../connection/command.js'
+import { type Command, SETTLED } from '../connection/command.js'
 import { sendInternal } from '../connection/handshake.js'
 import { AbortedError, type CenoteError } from '../errors.js'
 import { blockTimeoutMs } from '../metadata/lookup.js'
@@ -43,11 +43,14 @@ export function blockedAtMost(
   const { blockingTimeout = 0 } = limit
   if (block === undefined || blockingTimeout <= 0) return promise
   const milliseconds = block === Number.POSITIVE_INFINITY ? blockingTimeout : block + limit.blockingTimeoutGrace
-  const timer = setTimeout(() => core.cancel(command, new Error('blockingTimeout')), milliseconds)
+  let over = false
+  const timer = setTimeout(() => {
+    over = true
+    core.cancel(command, undefined)
+  }, milliseconds)
   return promise
     .catch((error: unknown) => {
-      if (error instanceof AbortedError && (error.cause as Error | undefined)?.message === 'blockingTimeout')
-        return null
+      if (over && error instanceof AbortedError) return null
       throw error
     })
     .finally(() => clearTimeout(timer))
@@ -56,13 +59,48 @@ export function blockedAtMost(
 /** The stack of the call in place of the one of this package, below the first line. */
 export function friendlyStack(promise: Promise<unknown>): Promise<unknown> {
   const here = new Error('called here').stack ?? ''
-  const folder = import.meta.url.slice(0, import.meta.url.lastIndexOf('/cenote/') + 8)
+  const folder = new URL('..', import.meta.url)
   const callers = here
     .split('\n')
     .slice(1)
-    .filter((line) => !line.includes(folder) && !line.includes(folder.replace('file://', '')))
+    .filter((line) => !line.includes(folder.href) && !line.includes(folder.pathname))
   return promise.catch((error: unknown) => {
     if (error instanceof Error) error.stack = [`${error.name}: ${error.message}`, ...callers].join('\n')
     throw error
   })
+}
+
+type Listening = Set<Command> & { stop?: () => void }
+
+/** Many commands may share a signal; each signal gets one listener, for as long as any of them is unsettled. */
+export class SignalListeners {
+  private readonly waiting = new WeakMap<AbortSignal, Listening>()
+
+  constructor(private readonly cancel: (command: Command, reason: unknown) => void) {}
+
+  add(command: Command, signal: AbortSignal): void {
+    if (command.stage === SETTLED) return
+    const commands = this.waiting.get(signal) ?? this.listen(signal)
+    commands.add(command)
+    const { onSettled } = command
+    command.onSettled = () => {
+      commands.delete(command)
+      if (commands.size === 0) this.waiting.get(signal)?.stop?.()
+      onSettled?.()
+    }
+  }
+
+  private listen(signal: AbortSignal): Listening {
+    const commands: Listening = new Set<Command>()
+    const onAbort = () => {
+      for (const command of [...commands]) this.cancel(command, signal.reason)
+    }
+    commands.stop = () => {
+      signal.removeEventListener('abort', onAbort)
+      this.waiting.delete(signal)
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    this.waiting.set(signal, commands)
+    return commands
+  }
 }

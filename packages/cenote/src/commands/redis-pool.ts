@@ -43,7 +43,10 @@ export interface RedisPool extends PoolCommands, CustomCommands<'promise'>, Scan
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed on the prototype
 export class RedisPool extends Commander implements BatchTarget, LeaseContext, AsyncDisposable {
-  /** As given, with defaults filled in; has the keys that ioredis' `options` has. Frozen. */
+  /**
+   * As given, with defaults filled in; has the keys that ioredis' `options` has. A copy that can be written, because
+   * libraries do: a `connectionName` put here is the one of connections opened from then on.
+   */
   readonly options: ResolvedOptions
   /** For reading. Libraries that write it change nothing but what others read. */
   status: PoolStatus = 'wait'
@@ -69,7 +72,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
   constructor(...args: (string | number | PoolOptions | null | undefined)[]) {
     super()
     const { url, given } = readArguments(args)
-    this.options = resolveOptions(url, given)
+    this.options = { ...resolveOptions(url, given) }
     this.#shared = (given as { [HOME]?: LineHome })[HOME]
     this.#timeoutMs = this.options.commandTimeoutMs
     this.#prefixed = this.options.keyPrefix !== ''
@@ -331,9 +334,9 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
    */
   async close({ timeoutMs = 5_000 }: { timeoutMs?: number } = {}): Promise<void> {
     if (this.#lifecycle.ended) return
-    this.#router.close()
-    await this.#core.close(timeoutMs)
-    this.#lifecycle.end()
+    const core = this.#core
+    await Promise.all([this.#router.close(timeoutMs), core.close(timeoutMs)])
+    if (this.#core === core) this.#lifecycle.end()
   }
 
   /** Closes every connection now; outstanding commands are rejected with their outcome. True: and opens them anew. */
@@ -343,7 +346,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
       this.#core.reconnect(new ConnectionError('disconnect(true) asked for new connections'))
       return
     }
-    this.#router.close()
+    this.#router.destroy()
     this.#core.destroy()
     this.#lifecycle.end()
   }
@@ -358,13 +361,15 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
   async #quitNow(): Promise<'OK'> {
     if (this.#lifecycle.ended || this.#quitting) throw new ClosedError()
     this.#quitting = true
-    this.#router.close()
+    const core = this.#core
     try {
-      await this.#core.close(5_000)
+      await Promise.all([this.#router.close(5_000), core.close(5_000)])
     } finally {
       this.#quitting = false
-      // Callers see the reply before the state changes, as with ioredis.
-      setImmediate(() => this.#lifecycle.end())
+      // Callers see the reply before the state changes, as with ioredis. Connected again meanwhile, it goes on.
+      setImmediate(() => {
+        if (this.#core === core) this.#lifecycle.end()
+      })
     }
     return 'OK'
   }

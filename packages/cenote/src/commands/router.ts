@@ -1,12 +1,12 @@
 import type { ResolvedOptions } from '../config/options.js'
-import { type Command, IDEMPOTENT, SETTLED } from '../connection/command.js'
+import { type Command, IDEMPOTENT } from '../connection/command.js'
 import type { Connection } from '../connection/connection.js'
 import { type CenoteError, ConfigError } from '../errors.js'
 import { callFlags, FLAG, isBlockingCall, lookupCommand } from '../metadata/lookup.js'
 import type { LeasedConnection } from '../pool/leased-connection.js'
 import { PrivateLine } from '../pool/private-line.js'
 import { type BatchEntry, toEntries } from './batch.js'
-import { blockedAtMost, friendlyStack, type RouteOptions, runAfterPing } from './calls.js'
+import { blockedAtMost, friendlyStack, type RouteOptions, runAfterPing, SignalListeners } from './calls.js'
 import type { ClientCore } from './client-core.js'
 import { DISPATCH } from './commander.js'
 import type { BatchTarget } from './pipeline.js'
@@ -36,6 +36,7 @@ export class Router {
   /** The database SELECT has chosen. */
   database: number
   readonly subscriptions: Subscriptions
+  private readonly signals = new SignalListeners((command, reason) => this.core().cancel(command, reason))
   private subscriber: PrivateLine | undefined
   private watches: WatchRegistry | undefined
   private idleSubscriber: NodeJS.Timeout | undefined
@@ -60,21 +61,11 @@ export class Router {
     if (signal?.aborted) this.core().cancel(command, signal.reason)
     else {
       this.place(command, promise, hasCallback)
-      if (signal !== undefined && command.stage !== SETTLED) this.listen(command, signal)
+      if (signal !== undefined) this.signals.add(command, signal)
     }
     const { blockingTimeout } = this.options
     const limited = blockingTimeout === undefined ? promise : blockedAtMost(command, promise, this.core(), this.options)
     return this.options.showFriendlyErrorStack ? friendlyStack(limited) : limited
-  }
-
-  private listen(command: Command, signal: AbortSignal): void {
-    const onAbort = () => this.core().cancel(command, signal.reason)
-    const { onSettled } = command
-    signal.addEventListener('abort', onAbort, { once: true })
-    command.onSettled = () => {
-      signal.removeEventListener('abort', onAbort)
-      onSettled?.()
-    }
   }
 
   private place(command: Command, promise: Promise<unknown>, hasCallback: boolean): void {
@@ -140,7 +131,7 @@ export class Router {
     if (signal?.aborted) for (const command of commands) this.core().cancel(command, signal.reason)
     else {
       this.placeBatch(commands, exclusive)
-      if (signal !== undefined) for (const command of commands) this.listen(command, signal)
+      if (signal !== undefined) for (const command of commands) this.signals.add(command, signal)
     }
   }
 
@@ -299,8 +290,13 @@ export class Router {
     if (String(items[0]) === 'pong') connection.settlePushReply(items.map(String))
   }
 
-  /** Closes what only this class knows of. */
-  close(): void {
+  /** Closes what only this class knows of, after the replies that are owed to it. */
+  async close(timeoutMs: number): Promise<void> {
+    await this.subscriber?.close(timeoutMs)
+    this.destroy()
+  }
+
+  destroy(): void {
     clearTimeout(this.idleSubscriber)
     this.subscriptions.forget()
     this.subscriber?.destroy()

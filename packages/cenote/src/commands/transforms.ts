@@ -22,9 +22,10 @@ const pairsAt = new Map([
 /** Rewrites the arguments of commands that accept objects; other calls come back untouched. */
 export function transformArguments(name: string, args: ArgumentInput[]): ArgumentInput[] {
   const at = pairsAt.get(name)
-  if (at === undefined || args.length !== at + 1) return args
+  const callback = typeof args[args.length - 1] === 'function' ? args.slice(-1) : []
+  if (at === undefined || args.length !== at + 1 + callback.length) return args
   const pairs = spread(args[at])
-  return pairs === undefined ? args : [...args.slice(0, at), ...pairs.map(toArg)]
+  return pairs === undefined ? args : [...args.slice(0, at), ...pairs.map(toArg), ...callback]
 }
 
 const isPairList = (value: unknown): value is unknown[][] => Array.isArray(value) && Array.isArray(value[0])

@@ -115,7 +115,8 @@ async function legacy(connection: Connection, options: HandshakeOptions): Promis
 async function afterAuth(connection: Connection, options: HandshakeOptions): Promise<void> {
   const replies: Promise<unknown>[] = []
   if (options.database !== 0) replies.push(sendInternal(connection, 'select', String(options.database)))
-  if (options.readOnly) replies.push(sendInternal(connection, 'readonly'))
+  // Means something to nodes of a cluster only; others refuse it.
+  if (options.readOnly) sendInternal(connection, 'readonly').catch(() => undefined)
   if (options.setInfo) {
     // Servers before 7.2 do not know SETINFO; it is information only.
     sendInternal(connection, 'client', 'SETINFO', 'LIB-NAME', libraryName(options.infoTag)).catch(() => undefined)

@@ -48,18 +48,21 @@ export class Lane implements ConnectionOwner, DialRequest {
   private readonly retries = new Map<Command, NodeJS.Timeout>()
   private readonly backlog: Backlog
   private closed = false
+  /** Whether commands may wait while there is no connection. */
+  private readonly parks: boolean
   /** What the last SELECT that was answered has chosen; those on their way are in the queue. */
   database: number
 
   constructor(
     readonly index: number,
-    options: ResolvedOptions,
+    private readonly options: ResolvedOptions,
     private readonly clock: LoopClock,
     private readonly parts: PoolParts,
     private readonly events: LaneEvents,
   ) {
     this.backlog = new Backlog(options, clock)
     this.database = options.db
+    this.parks = options.enableOfflineQueue
   }
 
   /** Commands accepted and not settled, delayed retries included. */
@@ -105,6 +108,11 @@ export class Lane implements ConnectionOwner, DialRequest {
         this.connect()
         return
       }
+    }
+    if (!this.parks) {
+      judge.neverSent(command, new ConnectionError("Stream isn't writeable and enableOfflineQueue options is false"))
+      this.connect()
+      return
     }
     const refusal = this.backlog.admitParked(this.parked, command)
     if (refusal !== undefined) {

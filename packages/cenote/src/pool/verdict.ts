@@ -14,6 +14,7 @@ import type { Connection } from '../connection/connection.js'
 import {
   AbortedError,
   type CenoteError,
+  ClosedError,
   CommandTimeoutError,
   ConnectionError,
   OutcomeUnknownError,
@@ -117,6 +118,11 @@ export class Judge {
   }
 
   loseWritten(command: Command, cause: CenoteError): void {
+    if (cause instanceof ClosedError) {
+      // Its owner closed the connection and knows; libraries match on the text.
+      this.fail(command, new ClosedError(cause.message, 'unknown', { attempts: command.attempts }))
+      return
+    }
     const harmless = isRepeatable(command)
     const advice = harmless
       ? 'It only reads, so it can be asked again'
