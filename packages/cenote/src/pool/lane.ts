@@ -5,6 +5,7 @@ import type { CloseReason, Connection, ConnectionOwner, Leftovers } from '../con
 import { selectDatabase } from '../connection/handshake.js'
 import { type CenoteError, ClosedError, ConnectionError, type ReplyError } from '../errors.js'
 import { Backlog } from './backlog.js'
+import { Checkpoint } from './checkpoint.js'
 import { CommandQueue } from './command-queue.js'
 import { expireDue } from './deadlines.js'
 import type { DialRequest } from './dialer.js'
@@ -47,6 +48,7 @@ export class Lane implements ConnectionOwner, DialRequest {
   private readOnlyPause = 0
   private readonly retries = new Map<Command, NodeJS.Timeout>()
   private readonly backlog: Backlog
+  private readonly checkpoint = new Checkpoint()
   private closed = false
   /** Whether commands may wait while there is no connection. */
   private readonly parks: boolean
@@ -55,7 +57,7 @@ export class Lane implements ConnectionOwner, DialRequest {
 
   constructor(
     readonly index: number,
-    private readonly options: ResolvedOptions,
+    options: ResolvedOptions,
     private readonly clock: LoopClock,
     private readonly parts: PoolParts,
     private readonly events: LaneEvents,
@@ -223,6 +225,7 @@ export class Lane implements ConnectionOwner, DialRequest {
     const { judge, watchdog, dialer, fallback } = this.parts
     if (connection !== undefined) {
       this.backlog.tick(connection)
+      this.checkpoint.tick(connection, now)
       expireDue(connection, now, judge)
       watchdog.inspect(connection, now, this)
     }

@@ -1,0 +1,208 @@
+import type { Scenario, World } from '../scenario.js'
+
+/** Ports of the client's connections, as the server sees them. */
+async function clientPorts(world: World): Promise<number[]> {
+  const list = String(await world.server.command('CLIENT', 'LIST'))
+  return [...list.matchAll(/ addr=198\.18\.\d+\.1:(\d+) /g)].map((match) => Number(match[1]))
+}
+
+const dropFor =
+  (direction: 'to-server' | 'from-server' | 'both', milliseconds: number) =>
+  async (world: World): Promise<void> => {
+    world.injected()
+    world.network.drop(direction, world.server.port)
+    await world.pause(milliseconds)
+    world.network.heal()
+    world.healed()
+  }
+
+export const pathFaults: readonly Scenario[] = [
+  {
+    name: 'half-open',
+    title: 'open connections go silent under load (both directions dropped); new ones work',
+    path: 'network',
+    async run(world) {
+      const ports = await clientPorts(world)
+      world.injected()
+      world.network.drop('both', world.server.port, ports)
+      world.healed()
+      await world.pause(2_500)
+    },
+  },
+  {
+    name: 'half-open-one-way',
+    title: 'replies of open connections are dropped under load; new ones work',
+    long: true,
+    path: 'network',
+    async run(world) {
+      const ports = await clientPorts(world)
+      world.injected()
+      world.network.drop('from-server', world.server.port, ports)
+      world.healed()
+      await world.pause(2_500)
+    },
+  },
+  {
+    name: 'half-open-idle',
+    title: 'open connections go silent while idle for 6 s; new ones work',
+    path: 'network',
+    long: true,
+    async run(world) {
+      world.load.pause()
+      await world.pause(300)
+      const ports = await clientPorts(world)
+      world.network.drop('both', world.server.port, ports)
+      await world.pause(6_000)
+      world.injected()
+      world.healed()
+      world.load.resume()
+      await world.pause(2_500)
+    },
+  },
+  {
+    name: 'drop-to-server',
+    title: 'nothing reaches the server for 3 s',
+    path: 'network',
+    long: true,
+    run: dropFor('to-server', 3_000),
+  },
+  {
+    name: 'drop-from-server',
+    title: 'nothing comes back from the server for 3 s',
+    path: 'network',
+    long: true,
+    run: dropFor('from-server', 3_000),
+  },
+  { name: 'drop-both', title: 'the path is down for 3 s', path: 'network', long: true, run: dropFor('both', 3_000) },
+  {
+    name: 'loss',
+    title: 'a tenth of all packets lost for 2 s',
+    long: true,
+    path: 'network',
+    timeoutMs: 4_000,
+    async run(world) {
+      world.injected()
+      world.network.lose(0.1)
+      await world.pause(2_000)
+      world.network.heal()
+      world.healed()
+    },
+  },
+  {
+    name: 'delay',
+    title: 'every byte 60 to 140 ms late for 1.5 s, each way',
+    long: true,
+    path: 'proxy',
+    async run(world) {
+      world.injected()
+      world.proxy.delay = () => world.random.between(60, 140)
+      await world.pause(1_500)
+      world.proxy.delay = undefined
+      world.healed()
+    },
+    check: (world) => (world.pool?.stats().closed.watchdog ? ['a slow path was taken for a dead one'] : []),
+  },
+  {
+    name: 'cut-at-each-byte',
+    title: 'the connection is cut after 1, 2, 3, … 48 bytes of a reply',
+    path: 'proxy',
+    async run(world) {
+      const { proxy } = world
+      world.injected()
+      for (let length = 1; length <= 48; length++) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, 1_000)
+          proxy.mangle = (chunk, link) => {
+            // The greeting passes, so that it is replies of callers that are cut.
+            if (link.received < 300 || chunk.length < length) return [chunk]
+            proxy.mangle = undefined
+            clearTimeout(timer)
+            setImmediate(() => {
+              link.cut()
+              resolve()
+            })
+            return [chunk.subarray(0, length)]
+          }
+        })
+        await world.pause(15)
+      }
+      proxy.mangle = undefined
+      world.healed()
+    },
+  },
+  {
+    name: 'garbage',
+    title: 'garbage between replies, ten times',
+    path: 'proxy',
+    async run(world) {
+      const { proxy, random } = world
+      world.injected()
+      for (let round = 0; round < 10; round++) {
+        const garbage = Buffer.from(Array.from({ length: random.between(1, 20) }, () => random.between(0, 32)))
+        proxy.mangle = (chunk, link) => {
+          if (link.received < 300) return [chunk]
+          proxy.mangle = undefined
+          return [garbage, chunk]
+        }
+        await world.pause(40)
+      }
+      proxy.mangle = undefined
+      world.healed()
+    },
+  },
+  {
+    name: 'duplicate-reply',
+    title: 'a middle box sends some replies twice',
+    long: true,
+    path: 'proxy',
+    mayMisdeliver: true,
+    mix: ['echo'],
+    async run(world) {
+      const { proxy } = world
+      world.injected()
+      proxy.mangle = (chunk, link) => {
+        if (link.received < 300) return [chunk]
+        proxy.mangle = undefined
+        return [chunk, chunk]
+      }
+      await world.pause(300)
+      proxy.mangle = undefined
+      world.healed()
+      await world.pause(1_500)
+    },
+  },
+  {
+    name: 'withhold-reply',
+    title: 'a middle box swallows some replies',
+    path: 'proxy',
+    mayMisdeliver: true,
+    mix: ['echo'],
+    async run(world) {
+      const { proxy } = world
+      world.injected()
+      proxy.mangle = (chunk, link) => {
+        if (link.received < 300) return [chunk]
+        proxy.mangle = undefined
+        return []
+      }
+      await world.pause(300)
+      proxy.mangle = undefined
+      world.healed()
+      await world.pause(1_500)
+    },
+  },
+  {
+    name: 'refused-dials',
+    title: 'connections cut and new ones reset for 800 ms',
+    path: 'proxy',
+    async run(world) {
+      const { proxy } = world
+      world.injected()
+      proxy.refusing = true
+      for (const link of proxy.links) link.cut()
+      await world.pause(800)
+      proxy.refusing = false
+      world.healed()
+    },
+  },
+]
