@@ -7,6 +7,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^cenote$/, replacement: source('./packages/cenote/src/index.ts') },
+      { find: /^cenote\/ioredis$/, replacement: source('./packages/cenote/src/ioredis.ts') },
       { find: /^@cenote\/test-support$/, replacement: source('./packages/test-support/src/index.ts') },
     ],
   },

@@ -119,8 +119,8 @@ export class Judge {
 
   loseWritten(command: Command, cause: CenoteError): void {
     if (cause instanceof ClosedError) {
-      // Its owner closed the connection and knows; libraries match on the text.
-      this.fail(command, new ClosedError(cause.message, 'unknown', { attempts: command.attempts }))
+      // Its owner closed the pool and needs no advice; libraries match on this text.
+      this.fail(command, new OutcomeUnknownError(cause.message, { attempts: command.attempts, cause }))
       return
     }
     const harmless = isRepeatable(command)

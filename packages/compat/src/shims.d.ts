@@ -1,0 +1,8 @@
+declare module 'ratelimiter'
+declare module 'async-ratelimiter'
+declare module 'koa-redis'
+declare module '@hapi/catbox-redis'
+declare module '@hapi/catbox'
+declare module 'mqemitter-redis'
+declare module 'redlock4'
+declare module 'redlock5'
