@@ -43,6 +43,22 @@ export class Monitor extends EventEmitter implements AsyncDisposable {
     this.#line.connect()
   }
 
+  /** Resolves once the server reports; rejects, and opens nothing, at the first error. */
+  static open(options: ResolvedOptions, home: LineHome): Promise<Monitor> {
+    const monitor = new Monitor(options, home)
+    return new Promise((resolve, reject) => {
+      const onError = (error: Error) => {
+        monitor.disconnect()
+        reject(error)
+      }
+      monitor.once('error', onError)
+      monitor.once('monitoring', () => {
+        monitor.off('error', onError)
+        resolve(monitor)
+      })
+    })
+  }
+
   #start(connection: Connection): void {
     connection.subscriber = true
     sendInternal(connection, 'monitor').then(

@@ -1,3 +1,4 @@
+import { type ConstructorArgument, inheritOptions, readArguments } from '../config/arguments.js'
 import type { PoolOptions, ResolvedOptions } from '../config/options.js'
 import { resolveOptions } from '../config/resolve.js'
 import { Command, IDEMPOTENT, promiseOf, type Transform } from '../connection/command.js'
@@ -23,12 +24,21 @@ import { type BatchTarget, type CommandList, Pipeline } from './pipeline.js'
 import { Router } from './router.js'
 import { installScanStreams, type ScanStreams } from './scan-methods.js'
 import { markScript, Script, type ScriptOptions } from './script.js'
-import { batchChannel, commandChannel, connectChannel, type TracedServer, traceCommand } from './tracing.js'
+import {
+  batchChannel,
+  commandChannel,
+  connectChannel,
+  type TracedServer,
+  traceBatched,
+  traceCommand,
+} from './tracing.js'
 
 export type { PoolStatus } from './lifecycle.js'
 
 /** Commands with any of these flags need a look before they may go to the shared lane. */
 const SPECIAL = FLAG.BLOCKING | FLAG.CONNECTION_STATE | FLAG.SUBSCRIBE | FLAG.ARGUMENT_DEPENDENT
+
+const NO_OPTIONS: CallOptions = {}
 
 /** Passed inside the options of a duplicate: the pool whose budget it shares. */
 const HOME: unique symbol = Symbol('cenote.home')
@@ -69,7 +79,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
   constructor(url: string, options?: PoolOptions)
   constructor(port: number, options?: PoolOptions)
   constructor(port: number, host: string, options?: PoolOptions)
-  constructor(...args: (string | number | PoolOptions | null | undefined)[]) {
+  constructor(...args: ConstructorArgument[]) {
     super()
     const { url, given } = readArguments(args)
     this.options = { ...resolveOptions(url, given) }
@@ -88,8 +98,8 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
         this.#attentive = watching || this.options.showFriendlyErrorStack
       },
     )
-    this.#core = this.#open()
     for (const [name, script] of Object.entries(this.options.scripts ?? {})) this.defineCommand(name, script)
+    this.#core = this.#open()
     if (!this.options.lazyConnect) this.#connectNow().catch(() => undefined)
   }
 
@@ -191,13 +201,16 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
   }
 
   submitBatch(commands: Command[], exclusive: boolean): void {
-    for (const command of commands) command.timeoutMs = this.#timeoutMs
-    this.#router.sendBatch(commands, exclusive)
+    this.submitBatchWith(commands, exclusive, NO_OPTIONS)
   }
 
   /** For {@link with}. @internal */
   submitBatchWith(commands: Command[], exclusive: boolean, options: CallOptions): void {
-    for (const command of commands) command.timeoutMs = options.timeoutMs ?? this.#timeoutMs
+    const server = commandChannel.active ? this.#server() : undefined
+    for (const command of commands) {
+      command.timeoutMs = options.timeoutMs ?? this.#timeoutMs
+      if (server !== undefined) traceBatched(command, server)
+    }
     this.#router.sendBatch(commands, exclusive, options)
   }
 
@@ -208,15 +221,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
 
   /** Reports every command the server is given, on a connection of its own. */
   monitor(callback?: Callback<Monitor>): Promise<Monitor> {
-    const monitor = new Monitor(this.options, this.#core.home)
-    const ready = new Promise<Monitor>((resolve, reject) => {
-      monitor.once('monitoring', () => resolve(monitor))
-      monitor.once('error', (error) => {
-        monitor.disconnect()
-        reject(error)
-      })
-    })
-    return callBack(ready, callback)
+    return callBack(Monitor.open(this.options, this.#core.home), callback)
   }
 
   /** `subscriber` for a duplicate on RESP2 that has subscribed: it takes no other commands then. */
@@ -278,13 +283,8 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
    * its own life. Blocking commands and subscriptions on it run on that one connection, in order with the rest.
    */
   duplicate(override: PoolOptions = {}): this {
-    const base: Record<string | symbol, unknown> = { ...this.options }
-    if ('commandTimeout' in override) delete base.commandTimeoutMs
-    else delete base.commandTimeout
-    if ('connectTimeout' in override) delete base.connectTimeoutMs
-    else delete base.connectTimeout
     const Class = this.constructor as new (options: PoolOptions) => this
-    return new Class({ ...base, ...override, [HOME]: this.#core.home } as PoolOptions)
+    return new Class({ ...inheritOptions(this.options, override), [HOME]: this.#core.home } as PoolOptions)
   }
 
   /**
@@ -325,7 +325,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
     }
     if (!connectChannel.active) return run()
     const server = { serverAddress: path ?? host, serverPort: path === undefined ? port : undefined }
-    return connectChannel.trace({ ...server, connectionEpoch: lifecycle.epoch + 1 }, run)
+    return connectChannel.trace({ ...server, connectionEpoch: lifecycle.epoch }, run)
   }
 
   /**
@@ -383,25 +383,6 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
     const { name, host, port, path } = this.options
     return `${this.#shared === undefined ? 'RedisPool' : 'RedisPool (duplicate)'} ${name} ${path ?? `${host}:${port}`} [${this.status}]`
   }
-}
-
-/** `(options)`, `(url, options)`, `(path, options)`, `(port, options)`, `(port, host, options)`. */
-function readArguments(args: (string | number | PoolOptions | null | undefined)[]): {
-  url: string | undefined
-  given: PoolOptions
-} {
-  let url: string | undefined
-  let given: PoolOptions = {}
-  let port: number | undefined
-  for (const arg of args) {
-    if (arg === null || arg === undefined) continue
-    if (typeof arg === 'number') port = arg
-    else if (typeof arg === 'object') given = { ...arg, ...given }
-    else if (port !== undefined && !/^[a-z+]+:\/\/|^\//i.test(arg)) given = { host: arg, ...given }
-    else if (/^\d+$/.test(arg)) port = Number(arg)
-    else url = arg
-  }
-  return { url, given: port === undefined ? given : { port, ...given } }
 }
 
 installCommands(RedisPool.prototype)

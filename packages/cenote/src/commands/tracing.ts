@@ -65,6 +65,22 @@ export function traceCommand(command: Command, server: TracedServer, promise: Pr
   return commandChannel.trace(context, () => promise)
 }
 
+/** For commands of a batch, which have no promise of their own: listens to how they settle. */
+export function traceBatched(command: Command, server: TracedServer): void {
+  const { succeed, fail } = command
+  const settled = new Promise<unknown>((resolve, reject) => {
+    command.succeed = (value) => {
+      resolve(value)
+      succeed.call(command, value)
+    }
+    command.fail = (error) => {
+      reject(error)
+      fail.call(command, error)
+    }
+  })
+  traceCommand(command, server, settled)
+}
+
 /** Values never leave the process: only keys, and the arguments of commands that just read. */
 export function describeArguments(command: Command): string[] {
   const { spec, args } = command

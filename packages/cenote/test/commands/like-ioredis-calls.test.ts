@@ -54,7 +54,7 @@ onBoth('arguments and replies', server, (make) => {
       await client.xadd('s', '1-1', 'f', 'v')
       await client.hset('h', 'f', '1')
       expect(await client.zscore('z', 'a')).toBe('1.5')
-      expect(await client.zrange('z', 0, -1, 'WITHSCORES')).toEqual(['a', '1.5', 'b', '2'])
+      expect(await client.zrange('z', '0', '-1', 'WITHSCORES')).toEqual(['a', '1.5', 'b', '2'])
       expect(await client.zmscore('z', 'a', 'x')).toEqual(['1.5', null])
       expect(await client.zpopmin('z')).toEqual(['a', '1.5'])
       expect(await client.bzpopmin('z', 1)).toEqual(['z', 'b', '2'])

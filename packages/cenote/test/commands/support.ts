@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { type EventEmitter, once } from 'node:events'
 import { leakCheckEachTest, type RedisServer, startRedis } from '@cenote/test-support'
 import { type PoolOptions, RedisPool } from 'cenote'
 import { Redis, type RedisOptions } from 'ioredis'
@@ -59,8 +59,17 @@ export function onBoth(name: string, server: () => RedisServer, tests: (make: Ma
   })
 }
 
-export async function ready(client: { status: string; once: unknown }): Promise<void> {
-  if (client.status !== 'ready') await once(client as never, 'ready')
+/** @throws Error when the client ends before it is ready */
+export async function ready(client: EventEmitter & { status: string }): Promise<void> {
+  if (client.status === 'ready') return
+  const stop = new AbortController()
+  const { signal } = stop
+  const [event] = await Promise.race([
+    once(client, 'ready', { signal }).then(() => ['ready']),
+    once(client, 'end', { signal }).then(() => ['end']),
+  ])
+  stop.abort()
+  if (event === 'end') throw new Error('The client ended before it was ready')
 }
 
 export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
