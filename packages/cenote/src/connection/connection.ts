@@ -39,6 +39,8 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
   inFlight = 0
   /** Accepted commands not yet written. */
   queued = 0
+  /** Replies received, those to tombstones included. */
+  answered = 0
   /** Active time of the last byte received. */
   lastReadAt: number
   /** Active time since which replies are owed without a break. */
@@ -126,20 +128,9 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
     return this.socket.bytesWritten - this.socket.writableLength
   }
 
-  /** Address dialled, for a host with several. */
-  get remoteAddress(): string | undefined {
-    return this.socket.remoteAddress
-  }
-
   /** True when nothing was sent that is not answered, and no stray bytes wait: fit to be lent again. */
   get clean(): boolean {
     return this.state === 'ready' && this.head === undefined && !this.decoder.partial
-  }
-
-  /** Keeps the process alive (default), or not, while this connection is open. */
-  setRef(ref: boolean): void {
-    if (ref) this.socket.ref()
-    else this.socket.unref()
   }
 
   send(command: Command): void {
@@ -310,6 +301,7 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
     if (next === undefined) this.tail = undefined
     if (this.lastWritten === command) this.lastWritten = undefined
     this.inFlight--
+    this.answered++
     if (this.inFlight === 0 && this.state === 'draining' && next === undefined) this.close('reconnect', draining())
     return next
   }

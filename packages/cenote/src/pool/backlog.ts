@@ -1,5 +1,5 @@
 import type { ResolvedOptions } from '../config/options.js'
-import type { LoopClock } from '../connection/clock.js'
+import { type LoopClock, TICK_MS } from '../connection/clock.js'
 import { approximateBytes, type Command, SETTLED } from '../connection/command.js'
 import type { Connection } from '../connection/connection.js'
 import { OverloadedError } from '../errors.js'
@@ -12,7 +12,6 @@ export class Backlog {
   /** Bytes accepted while the socket took none; counted only then, so that commands that flow cost nothing. */
   private bytes = 0
   private countedAt = 0
-  private lastReadAt = 0
 
   constructor(
     private readonly options: ResolvedOptions,
@@ -41,7 +40,7 @@ export class Backlog {
 
   /** What was sent since no longer counts; looked up at most once per tick, because it walks the queue. */
   private count(connection: Connection): number {
-    if (this.clock.now - this.countedAt < 25) return this.bytes
+    if (this.clock.now - this.countedAt < TICK_MS) return this.bytes
     this.countedAt = this.clock.now
     this.bytes = 0
     connection.forEach((command, written) => {
@@ -58,9 +57,8 @@ export class Backlog {
 
   tick(connection: Connection): void {
     const { oldest } = connection
-    if (connection.lastReadAt === this.lastReadAt || oldest === undefined) return
-    this.lastReadAt = connection.lastReadAt
-    this.admission.observe(connection.inFlight + connection.queued, this.clock.now - oldest.startedAt)
+    const age = oldest === undefined ? undefined : this.clock.now - oldest.startedAt
+    this.admission.observe(connection.answered, age, TICK_MS)
   }
 
   /** Another connection starts with what was parked. */

@@ -64,31 +64,48 @@ describe('the retry budget', () => {
 })
 
 describe('admission', () => {
-  it('leaves bursts and pauses alone', () => {
+  it('leaves young replies alone, however many they are', () => {
     const admission = new Admission(1_000, 5_000)
-    for (let i = 0; i < 9; i++) admission.observe(1_000, 4_000)
-    admission.observe(500, 100)
-    for (let i = 0; i < 9; i++) admission.observe(1_000, 4_000)
+    for (let tick = 1; tick <= 100; tick++) admission.observe(tick * 5, 100, 25)
     expect(admission.limit).toBe(1_000)
   })
 
-  it('shrinks to what is answered within half a deadline, and grows back', () => {
-    const admission = new Admission(200_000, 5_000)
-    // A server that answers 100 commands a second, offered far more: the age of replies follows the queue.
-    let queue = 5_000
-    for (let tick = 0; tick < 2_000; tick++) {
-      queue = Math.max(0, Math.min(queue - 2.5 + 25, Math.max(queue - 2.5, admission.limit)))
-      admission.observe(Math.round(queue), queue * 10)
+  it('does not mistake a pause for a slow server, neither during it nor after', () => {
+    const admission = new Admission(100_000, 5_000)
+    let answered = 0
+    const next = () => {
+      answered += 2_000
+      return answered
     }
-    expect(queue * 10).toBeLessThan(4_000)
-    expect(queue * 10).toBeGreaterThan(1_000)
-    for (let tick = 0; tick < 200; tick++) admission.observe(10, 5)
+    for (let tick = 0; tick < 40; tick++) admission.observe(next(), 5, 25)
+    for (let tick = 0; tick < 120; tick++) admission.observe(answered, tick * 25, 25)
+    for (let tick = 0; tick < 40; tick++) admission.observe(next(), 3_000, 25)
+    expect(admission.limit).toBe(100_000)
+  })
+
+  it('shrinks to what is answered within half a deadline, holds that, and grows back', () => {
+    const admission = new Admission(200_000, 5_000)
+    // A server that answers 100 commands a second is offered three times as much.
+    const queue: number[] = []
+    let answered = 0
+    const ages: number[] = []
+    for (let now = 0; now < 60_000; now += 25) {
+      for (let i = 0; i < 7.5; i++) if (queue.length < admission.limit) queue.push(now)
+      const done = now % 50 === 0 ? 3 : 2
+      for (let i = 0; i < done && queue.length > 0; i++) ages.push(now - queue.shift()!)
+      answered += done
+      admission.observe(answered, queue.length === 0 ? undefined : now - queue[0]!, 25)
+    }
+    const late = ages.slice(ages.length / 4).filter((age) => age > 5_000)
+    expect(late.length).toBeLessThan(ages.length / 20)
+    expect(admission.limit).toBeGreaterThan(100)
+    for (let tick = 0; tick < 300; tick++) admission.observe(answered, undefined, 25)
     expect(admission.limit).toBe(200_000)
   })
 
   it('is out of the way where commands have no deadline', () => {
     const admission = new Admission(1_000, 0)
-    for (let i = 0; i < 100; i++) admission.observe(1_000, 60_000)
+    for (let tick = 0; tick < 100; tick++) admission.observe(tick, 60_000, 25)
     expect(admission.limit).toBe(1_000)
   })
 })

@@ -1,0 +1,28 @@
+import { measureFleet } from './fleet.js'
+import { measureGoodput } from './goodput.js'
+import { measureReconnect } from './reconnect.js'
+
+const [only = 'all'] = process.argv.slice(2)
+const wanted = (name: string): boolean => only === 'all' || only === name
+
+const verdicts: boolean[] = []
+function report(name: string, holds: boolean, result: object): void {
+  verdicts.push(holds)
+  process.stdout.write(`${holds ? 'holds ' : 'BROKEN'} ${name}\n       ${JSON.stringify(result)}\n`)
+}
+
+if (wanted('reconnect')) {
+  const result = await measureReconnect(1_000)
+  const holds = result.firstSuccessMs <= 300 && result.sentPerAsked <= 1.1
+  report('1,000 callers after a restart: first success within 300 ms, at most 1.1 sends per request', holds, result)
+}
+if (wanted('goodput')) {
+  const slow = await measureGoodput({ deadlineMs: 1_000, seconds: 6, work: 100_000 })
+  report('three times what a slow server can do: 90 % of it answered in time', slow.share >= 0.9, slow)
+}
+if (wanted('fleet')) {
+  const result = await measureFleet(64)
+  const holds = result.mostDialsPerSecond <= result.cap && result.served === result.processes
+  report('64 processes after a restart: dials under the cap, all served', holds, result)
+}
+process.exitCode = verdicts.every(Boolean) ? 0 : 1
