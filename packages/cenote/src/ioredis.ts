@@ -1,9 +1,10 @@
 import type { EventEmitter } from 'node:events'
 import { DISPATCH } from './commands/commander.js'
 import { RedisPool } from './commands/redis-pool.js'
+import type { Script } from './commands/script.js'
 import type { PoolOptions } from './config/options.js'
-import type { BatchSink, Command } from './connection/command.js'
-import type { CommandSpec } from './metadata/lookup.js'
+import { type BatchSink, BINARY, type Command, type Transform } from './connection/command.js'
+import { type CommandSpec, lookupCommand } from './metadata/lookup.js'
 
 /** The `Redis` class of the application's own copy of ioredis, 5 or 6, or a class derived from it. */
 export type RedisClass = new (...args: never[]) => EventEmitter
@@ -113,12 +114,21 @@ function hide(target: object, name: PropertyKey, value: unknown): void {
  */
 const leftToIoredis: Readonly<Record<string, unknown>> = {
   stream: { writable: true, write: () => true },
-  commandQueue: { push: ({ command }: { command: SentCommand }) => command.hand() },
-  offlineQueue: { push: ({ command }: { command: SentCommand }) => command.hand(), length: 1 },
-  condition: Object.freeze({ subscriber: false, protocol: 3, select: undefined }),
+  condition: {
+    subscriber: false,
+    /** ioredis compares and announces; the pool has announced it already. */
+    get select() {
+      return lastSelected
+    },
+    set select(_database: number) {},
+  },
   getBlockingTimeoutInMs: () => undefined,
   setSocketTimeout: () => undefined,
+  // Commands share writes without being collected first.
+  autoPipelineQueueSize: 0,
 }
+
+let lastSelected = Number.NaN
 
 /** A command as wrappers of `sendCommand` see it: they read its name and arguments and replace `resolve` and `reject`. */
 class SentCommand {
@@ -142,6 +152,7 @@ class SentCommand {
   }
 
   hand(): void {
+    if (this.name === 'select') lastSelected = Number.parseInt(String(this.args[0]), 10)
     this.whenSent?.()
   }
 
@@ -164,27 +175,60 @@ function isWrapped(sendCommand: unknown): boolean {
   return lastIsWrapped
 }
 
-type Dispatch = (this: Sender, spec: CommandSpec, args: unknown[], ...rest: unknown[]) => Promise<unknown>
+/** A `Command` of ioredis that the application made itself and gave to `sendCommand`; it decodes its own reply. */
+interface ForeignCommand {
+  readonly name: string
+  readonly args: readonly unknown[]
+  resolve(reply: unknown): void
+  reject(error: Error): void
+}
+
+type Dispatch = (
+  this: Sender,
+  spec: CommandSpec,
+  args: unknown[],
+  flags: number,
+  transform: Transform | undefined,
+  script?: Script,
+) => Promise<unknown>
 type SubmitBatch = (this: Sender, commands: Command[], ...rest: unknown[]) => unknown
 
 /** Lets commands take the way through `Redis.prototype.sendCommand` as soon as somebody has wrapped it. */
 function sendThroughPrototype(bridge: Prototype): void {
   const dispatch = bridge[DISPATCH] as Dispatch
   const submitBatch = bridge.submitBatch as SubmitBatch
-  hide(bridge, DISPATCH, function (this: Sender, spec: CommandSpec, args: unknown[], ...rest: unknown[]) {
-    if (!isWrapped(this.sendCommand) || this.status === 'end') return dispatch.call(this, spec, args, ...rest)
+  const queue = {
+    get(this: Sender) {
+      return { length: 1, push: ({ command }: { command: SentCommand | ForeignCommand }) => hand(this, command) }
+    },
+    configurable: true,
+  }
+  Object.defineProperties(bridge, { commandQueue: queue, offlineQueue: queue })
+  const hand = (client: Sender, command: SentCommand | ForeignCommand): void => {
+    if (command instanceof SentCommand) command.hand()
+    else {
+      const sent = dispatch.call(client, lookupCommand(command.name), [...command.args], BINARY, undefined)
+      sent.then(command.resolve, command.reject)
+    }
+  }
+  hide(bridge, DISPATCH, function (this: Sender, ...call: Parameters<Dispatch>) {
+    return isWrapped(this.sendCommand) && this.status !== 'end' ? observed(this, call) : dispatch.apply(this, call)
+  } satisfies Dispatch)
+  const observed = (client: Sender, call: Parameters<Dispatch>): Promise<unknown> => {
+    const [spec, args, , , script] = call
     const hasCallback = typeof args.at(-1) === 'function'
     const shown = (hasCallback ? args.slice(0, -1) : args).flat()
-    const sent = new SentCommand(spec.name, shown, () => {
-      dispatch.call(this, spec, args, ...rest).then(
+    if (script !== undefined) shown[0] = script.sha
+    const sent = new SentCommand(script === undefined ? spec.name : 'evalsha', shown, () => {
+      dispatch.apply(client, call).then(
         (value) => sent.resolve(value),
         (error: Error) => sent.reject(error),
       )
     })
     if (hasCallback) sent.promise.catch(() => undefined)
-    this.sendCommand(sent)
+    client.sendCommand(sent)
     return sent.promise
-  })
+  }
   hide(bridge, 'submitBatch', function (this: Sender, commands: Command[], ...rest: unknown[]) {
     if (isWrapped(this.sendCommand)) announceBatch(this, commands)
     return submitBatch.call(this, commands, ...rest)

@@ -1,3 +1,4 @@
+/// <reference path="../shims.d.ts" />
 import type { Run, Scenario } from '../harness/context.js'
 
 const queues = () => import('./queues.js')
