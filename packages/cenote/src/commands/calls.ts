@@ -7,6 +7,7 @@ import type { ClientCore } from './client-core.js'
 /** Terms of a single call that decide how it is sent. */
 export interface RouteOptions {
   readonly signal?: AbortSignal | undefined
+  readonly unordered?: boolean | undefined
 }
 
 /**

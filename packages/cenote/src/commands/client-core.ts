@@ -13,6 +13,8 @@ export interface ClientCore {
   readonly home: LineHome
   connect(): void
   send(command: Command): void
+  /** Takes whichever shared connection has the least to do. */
+  sendUnordered(command: Command): void
   /** Gives the command a connection that it may keep waiting. */
   sendBlocking(command: Command, acquire: AcquireOptions): void
   acquire(options?: AcquireOptions): Promise<LeasedConnection>

@@ -88,15 +88,28 @@ export function scriptMethod(script: Script, flags: number): Method {
   }
 }
 
+/** The same functions serve every class: a method finds what to do in its `this`. */
+const methods = new Map<string, Method>()
+
 /** Puts a method and its Buffer twin on the prototype for each known command that the class does not define itself. */
 export function installCommands(prototype: Dispatcher): void {
-  for (const [name, spec] of knownCommands()) {
-    if (!(name in prototype)) defineMethod(prototype, name, commandMethod(spec, 0))
-    if (!(`${name}Buffer` in prototype)) defineMethod(prototype, `${name}Buffer`, commandMethod(spec, BINARY))
+  if (methods.size === 0) {
+    for (const [name, spec] of knownCommands()) {
+      methods.set(name, named(name, commandMethod(spec, 0)))
+      methods.set(`${name}Buffer`, named(`${name}Buffer`, commandMethod(spec, BINARY)))
+    }
   }
+  for (const [name, value] of methods) if (!(name in prototype)) put(prototype, name, value)
 }
 
 export function defineMethod(target: object, name: string, value: Method): void {
-  Object.defineProperty(value, 'name', { value: name, configurable: true })
+  put(target, name, named(name, value))
+}
+
+function named(name: string, value: Method): Method {
+  return Object.defineProperty(value, 'name', { value: name, configurable: true })
+}
+
+function put(target: object, name: string, value: Method): void {
   Object.defineProperty(target, name, { value, configurable: true, writable: true, enumerable: false })
 }

@@ -2,8 +2,8 @@ import { type ConstructorArgument, inheritOptions, readArguments } from '../conf
 import type { PoolOptions, ResolvedOptions } from '../config/options.js'
 import { resolveOptions } from '../config/resolve.js'
 import { Command, IDEMPOTENT, promiseOf, type Transform } from '../connection/command.js'
-import { type CenoteError, ClosedError, ConnectionError } from '../errors.js'
-import { blockTimeoutMs, type CommandSpec, FLAG, isBlockingCall, keyPositions } from '../metadata/lookup.js'
+import { type CenoteError, ClosedError, ConnectionError, ReplyError } from '../errors.js'
+import { blockTimeoutMs, type CommandSpec, isBlockingCall, keyPositions } from '../metadata/lookup.js'
 import type { HealthReport, PoolStats } from '../observe/report.js'
 import type { AcquireOptions } from '../pool/leases.js'
 import { PoolCore } from '../pool/pool-core.js'
@@ -21,7 +21,7 @@ import { Lease, type LeaseContext } from './lease.js'
 import { Lifecycle, type PoolStatus } from './lifecycle.js'
 import { Monitor } from './monitor.js'
 import { type BatchTarget, type CommandList, Pipeline } from './pipeline.js'
-import { Router } from './router.js'
+import { Router, SPECIAL } from './router.js'
 import { installScanStreams, type ScanStreams } from './scan-methods.js'
 import { markScript, Script, type ScriptOptions } from './script.js'
 import {
@@ -34,9 +34,6 @@ import {
 } from './tracing.js'
 
 export type { PoolStatus } from './lifecycle.js'
-
-/** Commands with any of these flags need a look before they may go to the shared lane. */
-const SPECIAL = FLAG.BLOCKING | FLAG.CONNECTION_STATE | FLAG.SUBSCRIBE | FLAG.ARGUMENT_DEPENDENT
 
 const NO_OPTIONS: CallOptions = {}
 
@@ -61,6 +58,11 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
   /** For reading. Libraries that write it change nothing but what others read. */
   status: PoolStatus = 'wait'
   readonly isCluster = false
+  static readonly ReplyError = ReplyError
+  /** The class itself, for those who import it either way. */
+  static get default(): typeof RedisPool {
+    return RedisPool
+  }
   readonly #lifecycle: Lifecycle
   readonly #router: Router
   readonly #timeoutMs: number

@@ -15,6 +15,9 @@ import { Subscriptions } from './subscriptions.js'
 import { WatchRegistry } from './watch.js'
 import type { WatchSession } from './watch-session.js'
 
+/** Commands with any of these flags need a look before they may go to a shared connection. */
+export const SPECIAL = FLAG.BLOCKING | FLAG.CONNECTION_STATE | FLAG.SUBSCRIBE | FLAG.ARGUMENT_DEPENDENT
+
 /** Commands about a connection that make sense on the shared one, or do no harm there. */
 const FIT_FOR_LANE = new Set([
   'exec',
@@ -60,7 +63,8 @@ export class Router {
     const { signal } = route ?? {}
     if (signal?.aborted) this.core().cancel(command, signal.reason)
     else {
-      this.place(command, promise, hasCallback)
+      if (route?.unordered === true && (command.spec.flags & SPECIAL) === 0) this.core().sendUnordered(command)
+      else this.place(command, promise, hasCallback)
       if (signal !== undefined) this.signals.add(command, signal)
     }
     const { blockingTimeout } = this.options

@@ -132,6 +132,12 @@ export class PoolCore implements Ticker, LaneEvents, LineHome {
     else this.laneFor(command).send(command)
   }
 
+  /** For commands whose order does not matter: the lane with the least to do. */
+  sendUnordered(command: Command): void {
+    if (this.closing) this.judge.fail(command, new ClosedError())
+    else this.lanes.reduce((least, lane) => (lane.outstanding < least.outstanding ? lane : least)).send(command)
+  }
+
   private laneFor(command: Command): Lane {
     const key = routingKey(command.spec, command.args)
     return key === undefined ? this.first : this.laneOfKey(key)

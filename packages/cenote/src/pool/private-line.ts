@@ -112,6 +112,10 @@ export class PrivateLine implements Ticker, LaneEvents {
     this.lane.send(command)
   }
 
+  sendUnordered(command: Command): void {
+    this.send(command)
+  }
+
   private heldFor(): number {
     return Math.max(0, this.heldUntil - this.home.clock.now)
   }

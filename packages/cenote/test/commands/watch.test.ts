@@ -87,6 +87,22 @@ describe('WATCH on the pool', () => {
     ])
   })
 
+  it('keeps a caller that does other things first apart from a stranger that watches meanwhile', async () => {
+    const pool = openPool(server())
+    const slow = async () => {
+      await pool.watch('a')
+      await sleep(60)
+      return pool.multi().set('a', 'slow').exec()
+    }
+    const running = slow()
+    await sleep(20)
+    // Nothing but its time tells this context from the caller's: it ran in the same turn and comes after the answer.
+    await pool.watch('b')
+    expect(await pool.multi().set('b', 'stranger').exec()).toEqual([[null, 'OK']])
+    await server().command('SET', 'a', 'changed')
+    expect(await running).toBeNull()
+  })
+
   it('of event handlers of one emitter belongs to each handler', async () => {
     const pool = openPool(server())
     const emitter = new EventEmitter()
