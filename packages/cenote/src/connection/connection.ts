@@ -8,12 +8,12 @@ import { BINARY, BLOCKING, Command, INTERNAL, PUSH_REPLY, promiseOf, SETTLED, WR
 import { DroppedTransaction } from './dropped-transaction.js'
 import type { CloseReason, ConnectionOwner, ConnectionState, Leftovers, ReplyObserver } from './owner.js'
 import {
-  describeEndpoint,
   type Endpoint,
   openSocket,
   SOCKET_HIGH_WATER_BYTES,
   type SocketEvents,
   type SocketOptions,
+  socketError,
 } from './socket.js'
 
 export type { CloseReason, ConnectionOwner, ConnectionState, Leftovers, ReplyObserver } from './owner.js'
@@ -380,16 +380,7 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
   }
 
   onClosed(error: Error | undefined): void {
-    const where = describeEndpoint(this.endpoint)
-    if (error === undefined) {
-      this.close('server-closed', new ConnectionError(`The server at ${where} closed the connection`))
-    } else {
-      const code = (error as NodeJS.ErrnoException).code
-      this.close(
-        'socket-error',
-        new ConnectionError(`Connection to ${where} failed: ${code ?? error.message}`, { cause: error }),
-      )
-    }
+    this.close(error === undefined ? 'server-closed' : 'socket-error', socketError(this.endpoint, error))
   }
 
   private move(state: ConnectionState): void {

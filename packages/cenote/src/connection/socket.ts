@@ -1,5 +1,6 @@
 import net from 'node:net'
 import tls from 'node:tls'
+import { ConnectionError } from '../errors.js'
 
 /** Where a server listens: a Unix socket when `path` is set, otherwise TCP. */
 export interface Endpoint {
@@ -97,4 +98,12 @@ function openTls(endpoint: Endpoint, options: SocketOptions, events: SocketEvent
   })
   socket.on('data', (bytes: Buffer) => events.onBytes(bytes))
   return socket
+}
+
+/** What a socket's end means for its commands; without an error the server hung up. */
+export function socketError(endpoint: Endpoint, error: Error | undefined): ConnectionError {
+  const where = describeEndpoint(endpoint)
+  if (error === undefined) return new ConnectionError(`The server at ${where} closed the connection`)
+  const code = (error as NodeJS.ErrnoException).code
+  return new ConnectionError(`Connection to ${where} failed: ${code ?? error.message}`, { cause: error })
 }
