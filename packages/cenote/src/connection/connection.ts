@@ -109,10 +109,6 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
     this.scheduleFlush()
   }
 
-  get writableBytes(): number {
-    return this.socket.writableLength
-  }
-
   /** The command that owes the next reply. */
   get oldest(): Command | undefined {
     return this.head
@@ -123,9 +119,10 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
     return this.blocked
   }
 
-  /** Bytes the socket has taken off our hands; grows while a large command is still on its way. */
-  get bytesDelivered(): number {
-    return this.socket.bytesWritten - this.socket.writableLength
+  /** Bytes the socket has got rid of; grows while a large command is on its way. Undefined when none are waiting. */
+  get bytesDelivered(): number | undefined {
+    const { writableLength, bytesWritten } = this.socket
+    return writableLength === 0 ? undefined : bytesWritten - writableLength
   }
 
   /** True when nothing was sent that is not answered, and no stray bytes wait: fit to be lent again. */

@@ -61,7 +61,7 @@ export class Watchdog {
   private stillSending(connection: Connection, now: number): boolean {
     const delivered = connection.bytesDelivered
     const known = this.progress.get(connection)
-    if (connection.writableBytes > 0 && (known === undefined || known.delivered !== delivered)) {
+    if (delivered !== undefined && (known === undefined || known.delivered !== delivered)) {
       this.progress.set(connection, { delivered, at: now })
       return true
     }
