@@ -135,7 +135,7 @@ const SCRIPTS = [
 ]
 
 /** Arguments by the book, some of which are then spoiled. */
-function argumentsFor(doc: CommandDoc): fc.Arbitrary<unknown[]> {
+export function argumentsFor(doc: CommandDoc): fc.Arbitrary<unknown[]> {
   if (/^eval(_ro)?$/.test(doc.name)) {
     const keys = fc.array(fc.constantFrom<unknown>(...ALL_KEYS), { maxLength: 2 })
     return fc
