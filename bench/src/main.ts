@@ -42,12 +42,20 @@ export async function runBench(args: readonly string[]): Promise<number> {
     return 0
   }
   if (options.from !== undefined) {
-    const result = JSON.parse(readFileSync(options.from, 'utf8')) as BenchResult
+    const result = readResult(options.from)
     print(`${summary(result)}\n\n${goalTable(goals(result))}`)
     if (options.picture !== undefined) write(options.picture, renderPicture(result))
     return 0
   }
   return measure(options)
+}
+
+function readResult(path: string): BenchResult {
+  return usable(() => {
+    const result = JSON.parse(readFileSync(path, 'utf8')) as BenchResult
+    if (result.schemaVersion !== 1) throw new Error(`${path} is not a result of this benchmark`)
+    return result
+  })
 }
 
 async function measure(options: BenchOptions): Promise<number> {

@@ -76,7 +76,7 @@ class Collected implements ClientResult {
     readonly client: string,
     rounds: number,
   ) {
-    this.rounds = new Array(rounds).fill(undefined)
+    this.rounds = new Array(rounds).fill(null)
   }
 
   add(round: number, outcome: Outcome): void {

@@ -3,8 +3,8 @@ import { ratios, type Spread, spread } from './stats.js'
 
 export interface ClientResult {
   readonly client: string
-  /** By round; undefined where it failed or was not measured. */
-  readonly rounds: readonly (Measurement | undefined)[]
+  /** By round; null where it failed or was not measured. */
+  readonly rounds: readonly (Measurement | null)[]
   /** What went wrong, once each. */
   readonly errors: readonly string[]
 }
@@ -56,7 +56,7 @@ export function clientOf(workload: WorkloadResult | undefined, name: string): Cl
 }
 
 function series(client: ClientResult | undefined, metric: Metric): readonly (number | undefined)[] {
-  return client?.rounds.map((round) => (round === undefined ? undefined : metric(round))) ?? []
+  return client?.rounds.map((round) => (round === null ? undefined : metric(round))) ?? []
 }
 
 export function figure(client: ClientResult | undefined, metric: Metric): Spread | undefined {

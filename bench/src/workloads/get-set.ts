@@ -49,7 +49,13 @@ export function getSet({ id, title, callers, bytes, kind = 'text', tls }: GetSet
   }
 }
 
-async function texts(client: BenchClient, caller: number, variants: readonly string[], loop: Loop): Promise<void> {
+/** One caller: reads back what it last wrote, and throws when that is not what it gets. */
+export async function texts(
+  client: Pick<BenchClient, 'get' | 'set'>,
+  caller: number,
+  variants: readonly string[],
+  loop: Loop,
+): Promise<void> {
   const key = `bench:${caller}`
   const first = caller * VARIANTS
   let expected = variants[first % variants.length]!

@@ -9,6 +9,7 @@ import type { Workload } from './types.js'
 
 const MAIN = fileURLToPath(new URL('../service/service-main.js', import.meta.url))
 const USERS = 1000
+const SNAPSHOT_MS = 200
 
 /** The authentication service with its Redis client swapped, under session checks without a pause. */
 export const service: Workload = {
@@ -48,10 +49,13 @@ async function run(job: Job, child: ChildProcess, server: ServerView): Promise<M
   const { url } = await answer<{ url: string }>(child)
   const snapshots: Promise<ServiceFigures>[] = []
   let connections: Promise<number> | undefined
+  // Progress comes once a second and may come late; figures are taken in between, from within the steady phase only.
+  let steadily: NodeJS.Timeout | undefined
   const onProgress = ({ phase }: Progress): void => {
+    clearInterval(steadily)
     if (phase !== 'steady') return
-    snapshots.push(answer<ServiceFigures>(child, 'figures'))
     connections ??= server.connections()
+    steadily = setInterval(() => snapshots.push(answer<ServiceFigures>(child, 'figures')), SNAPSHOT_MS)
   }
   const result = await runScenario({
     target: url,
@@ -66,7 +70,7 @@ async function run(job: Job, child: ChildProcess, server: ServerView): Promise<M
     loginConcurrency: 100,
     password: SEED_PASSWORD,
     onProgress,
-  })
+  }).finally(() => clearInterval(steadily))
   const { steady, generator } = result
   if (steady.ok === 0) throw new Error(`No session check succeeded: ${JSON.stringify(steady.causes)}`)
   const figures = await Promise.all(snapshots)
