@@ -1,23 +1,7 @@
-import { createPool, type PoolOptions, type RedisPool } from 'cenote'
+import { createPool, type Lease, type PoolOptions, type RedisPool } from 'cenote'
 import type { Target } from '../job.js'
 import type { BenchClient, ClientNeeds, DedicatedCaller, Hash, ScriptSource, TransactionKeys } from './types.js'
 import { sameEntries, sameHash, transactionReplies } from './verify.js'
-
-/** The methods used here; on pools and leases promises, on batches the batch itself. */
-interface Commands {
-  ping(): Promise<string>
-  get(key: string): Promise<string | null>
-  getBuffer(key: string): Promise<Buffer | null>
-  set(key: string, value: string | Buffer): Promise<string | null>
-  mget(keys: string[]): Promise<(string | null)[]>
-  lrange(key: string, start: number, stop: number): Promise<string[]>
-  hgetall(key: string): Promise<Record<string, string>>
-  incr(key: string): Promise<number>
-  strlen(key: string): Promise<number>
-  evalsha(sha: string, keys: number, ...rest: string[]): Promise<unknown>
-  blpop(key: string, seconds: number): Promise<[string, string] | null>
-  watch(key: string): Promise<string>
-}
 
 export function poolOptions(target: Target): PoolOptions {
   const { host, port, tls } = target
@@ -43,53 +27,46 @@ export async function cenote(target: Target, connections: number, needs: ClientN
   const wanted = connections + needs.dedicated + 1
   if (wanted > 20) options.maxConnections = wanted
   const pool = createPool(options)
-  const redis = pool as unknown as Commands
-  const batch = (queued: unknown) => queued as unknown as Commands
-  await Promise.all(Array.from({ length: lanes }, () => redis.ping()))
+  await Promise.all(Array.from({ length: lanes }, () => pool.ping()))
   await makeLeases(pool, connections - lanes)
 
   const dedicated: DedicatedCaller = {
     blockingPop: async (key, seconds) => {
-      const popped = await redis.blpop(key, seconds)
+      const popped = await pool.blpop(key, seconds)
       return popped === null ? null : popped[1]
     },
     watchIncrement: (key) =>
       pool.withConnection(async (lease) => {
-        const own = lease as unknown as Commands
-        await own.watch(key)
-        const next = Number(await own.get(key)) + 1
-        const multi = lease.multi()
-        batch(multi).set(key, String(next))
-        return sameEntries(await multi.exec(), ['OK'])
+        await lease.watch(key)
+        const next = Number(await lease.get(key)) + 1
+        return sameEntries(await lease.multi().set(key, String(next)).exec(), ['OK'])
       }),
     close: async () => {},
   }
 
   return {
-    get: (key) => redis.get(key),
-    set: (key, value) => redis.set(key, value),
-    getBuffer: (key) => redis.getBuffer(key),
-    setBuffer: (key, value) => redis.set(key, value),
-    mget: (keys) => redis.mget(keys),
-    lrange: (key) => redis.lrange(key, 0, -1),
-    hgetall: async (key: string, expected: Hash) => sameHash(await redis.hgetall(key), expected),
+    get: (key) => pool.get(key),
+    set: (key, value) => pool.set(key, value),
+    getBuffer: (key) => pool.getBuffer(key),
+    setBuffer: (key, value) => pool.set(key, value),
+    mget: (keys) => pool.mget(keys),
+    lrange: (key) => pool.lrange(key, 0, -1),
+    hgetall: async (key: string, expected: Hash) => sameHash(await pool.hgetall(key), expected),
     pipelineGets: async (keys, expected) => {
       const pipeline = pool.pipeline()
-      const queue = batch(pipeline)
-      for (const key of keys) queue.get(key)
+      for (const key of keys) pipeline.get(key)
       return sameEntries(await pipeline.exec(), expected)
     },
     transaction: async (keys: TransactionKeys, value, count) => {
       const multi = pool.multi()
-      const queue = batch(multi)
-      queue.set(keys.value, value)
-      queue.get(keys.value)
-      queue.incr(keys.counter)
-      queue.get(keys.counter)
-      queue.strlen(keys.value)
+      multi.set(keys.value, value)
+      multi.get(keys.value)
+      multi.incr(keys.counter)
+      multi.get(keys.counter)
+      multi.strlen(keys.value)
       return sameEntries(await multi.exec(), transactionReplies(value, count))
     },
-    script: (source: ScriptSource, key, argument) => redis.evalsha(source.sha, 1, key, argument),
+    script: (source: ScriptSource, key, argument) => pool.evalsha(source.sha, 1, key, argument),
     dedicated: async () => dedicated,
     close: () => pool.close(),
   }
@@ -100,8 +77,7 @@ export async function cenoteLeases(target: Target, connections: number): Promise
   const leases = connections - 1
   const pool = createPool({ ...poolOptions(target), minConnections: leases, maxConnections: connections + 1 })
   await makeLeases(pool, leases)
-  const borrowed = <T>(use: (lease: Commands) => Promise<T>): Promise<T> =>
-    pool.withConnection((lease) => use(lease as unknown as Commands))
+  const borrowed = <T>(use: (lease: Lease) => Promise<T>): Promise<T> => pool.withConnection(use)
   const absent = () => Promise.reject(new Error('cenote-leases has GET and SET alone'))
   return {
     get: (key) => borrowed((lease) => lease.get(key)),
