@@ -4,7 +4,7 @@ import type { CommandArg } from '../wire/encode.js'
 import { type ArgumentInput, callBack, normalizeArgs, takeCallback } from './args.js'
 import { type CustomCommands, callByName, DISPATCH, type Dispatcher, installCommands } from './commander.js'
 import type { Commands } from './commands.generated.js'
-import { type BatchTarget, type CommandList, Pipeline } from './pipeline.js'
+import type { BatchTarget, CommandList, Pipeline } from './pipeline.js'
 import type { RedisPool } from './redis-pool.js'
 import { markScript, type Script } from './script.js'
 
@@ -28,7 +28,7 @@ export interface CallView
   extends Omit<Commands<'promise'>, 'multi' | 'exec' | 'execBuffer'>,
     CustomCommands<'promise'> {}
 
-/** The commands of a pool, on the terms of {@link CallOptions}. Made by `redis.with(…)`; scripts through `call`. */
+/** The commands of a pool, on the terms of {@link CallOptions}. Made by `redis.with(…)`. */
 export class CallView implements Dispatcher, BatchTarget {
   readonly #pool: RedisPool
   readonly #options: CallOptions
@@ -62,11 +62,15 @@ export class CallView implements Dispatcher, BatchTarget {
   }
 
   pipeline(commands?: CommandList): Pipeline {
-    return new Pipeline(this, false, commands)
+    return this.#pool.chain(this, false, commands)
   }
 
   multi(commands?: CommandList): Pipeline {
-    return new Pipeline(this, true, commands)
+    return this.#pool.chain(this, true, commands)
+  }
+
+  get rawReplies(): boolean {
+    return this.#pool.rawReplies
   }
 
   submitBatch(commands: Command[], exclusive: boolean): void {

@@ -7,7 +7,7 @@ import { type ArgumentInput, type Callback, callBack, normalizeArgs, takeCallbac
 import { type BatchEntry, toEntries } from './batch.js'
 import { Commander, type CustomCommands, DISPATCH, installCommands } from './commander.js'
 import type { Commands } from './commands.generated.js'
-import { type BatchTarget, type CommandList, Pipeline } from './pipeline.js'
+import type { BatchTarget, CommandList, Pipeline } from './pipeline.js'
 import { markScript, type Script } from './script.js'
 import { Subscriptions } from './subscriptions.js'
 
@@ -16,7 +16,9 @@ export interface LeaseContext {
   /** Gives a command its deadline. */
   limit(command: Command): void
   prefixKeys(spec: CommandSpec, args: CommandArg[]): void
-  readonly options: { readonly replyMapping: 'legacy' | 'resp3' }
+  readonly rawReplies: boolean
+  /** A chain that has the pool's scripts as methods. */
+  chain(target: BatchTarget, transaction: boolean, commands?: CommandList): Pipeline
 }
 
 type LeaseCommands = Omit<Commands<'promise'>, 'multi' | 'exec' | 'execBuffer'>
@@ -48,7 +50,7 @@ export class Lease extends Commander implements BatchTarget, AsyncDisposable {
   ): Promise<unknown> {
     const callback = takeCallback(args)
     const command = new Command(spec, normalizeArgs(args), flags)
-    command.transform = this.#context.options.replyMapping === 'resp3' ? undefined : transform
+    command.transform = this.#context.rawReplies ? undefined : transform
     const promise = promiseOf(command)
     this.prefixKeys(spec, command.args as CommandArg[])
     if (script !== undefined) markScript(command, script)
@@ -87,21 +89,25 @@ export class Lease extends Commander implements BatchTarget, AsyncDisposable {
     this.#subscriptions.dispatch(command)
   }
 
+  get rawReplies(): boolean {
+    return this.#context.rawReplies
+  }
+
   prefixKeys(spec: CommandSpec, args: CommandArg[]): void {
     this.#context.prefixKeys(spec, args)
   }
 
   pipeline(commands?: CommandList): Pipeline {
-    return new Pipeline(this, false, commands)
+    return this.#context.chain(this, false, commands)
   }
 
   /** Commands to be sent as one MULTI … EXEC by `exec()`; with `{ pipeline: false }` MULTI is sent at once. */
   multi(options: { pipeline: false }): Promise<'OK'>
   multi(commands?: CommandList): Pipeline
   multi(first?: CommandList | { pipeline?: boolean }): Pipeline | Promise<'OK'> {
-    if (Array.isArray(first)) return new Pipeline(this, true, first as CommandList)
+    if (Array.isArray(first)) return this.#context.chain(this, true, first as CommandList)
     if ((first as { pipeline?: boolean } | undefined)?.pipeline === false) return this.call('multi') as Promise<'OK'>
-    return new Pipeline(this, true)
+    return this.#context.chain(this, true)
   }
 
   /** Ends `multi({ pipeline: false })`. */

@@ -11,6 +11,8 @@ import { markScript, type Script } from './script.js'
 export interface BatchTarget {
   submitBatch(commands: Command[], exclusive: boolean): void
   prefixKeys(spec: CommandSpec, args: CommandArg[]): void
+  /** Replies keep the shapes of RESP3. */
+  readonly rawReplies?: boolean
   /** Wraps the promise of a transaction for those who observe it. */
   traceBatch?(promise: () => Promise<BatchEntry[] | null>, size: number): Promise<BatchEntry[] | null>
 }
@@ -58,7 +60,7 @@ export class Pipeline implements Dispatcher {
   ): this {
     const callback = takeCallback(args)
     const command = new Command(spec, normalizeArgs(args), flags)
-    command.transform = transform
+    command.transform = this.#target.rawReplies === true ? undefined : transform
     if (script !== undefined) markScript(command, script)
     this.#target.prefixKeys(spec, command.args as CommandArg[])
     if (spec.name === 'multi') this.#open++

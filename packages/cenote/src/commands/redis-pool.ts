@@ -11,19 +11,20 @@ import { type LineHome, PrivateLine } from '../pool/private-line.js'
 import type { CommandArg } from '../wire/encode.js'
 import { type ArgumentInput, type Callback, callBack, normalizeArgs, takeCallback } from './args.js'
 import type { BatchEntry } from './batch.js'
-import { type CallOptions, CallView } from './call-options.js'
+import type { CallOptions, CallView } from './call-options.js'
 import type { ClientCore } from './client-core.js'
-import { Commander, type CustomCommands, DISPATCH, defineMethod, installCommands, scriptMethod } from './commander.js'
+import { Commander, type CustomCommands, DISPATCH, installCommands } from './commander.js'
 import type { Commands } from './commands.generated.js'
 import { coreEvents, lineEvents } from './core-events.js'
 import { installExtras, type RedisExtras } from './extras.js'
-import { Lease, type LeaseContext } from './lease.js'
+import type { Lease, LeaseContext } from './lease.js'
 import { Lifecycle, type PoolStatus } from './lifecycle.js'
 import { Monitor } from './monitor.js'
-import { type BatchTarget, type CommandList, Pipeline } from './pipeline.js'
+import type { BatchTarget, CommandList, Pipeline } from './pipeline.js'
 import { Router, SPECIAL } from './router.js'
 import { installScanStreams, type ScanStreams } from './scan-methods.js'
-import { markScript, Script, type ScriptOptions } from './script.js'
+import { markScript, type Script, type ScriptOptions } from './script.js'
+import { ScriptedClasses } from './scripted-classes.js'
 import {
   batchChannel,
   commandChannel,
@@ -67,14 +68,13 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
   readonly #router: Router
   readonly #timeoutMs: number
   readonly #prefixed: boolean
-  readonly #raw: boolean
+  /** Replies keep the shapes of RESP3. */
+  readonly rawReplies: boolean
   readonly #shared: LineHome | undefined
   #core: ClientCore
   /** Set while ordinary commands need a look too: somebody watches, or stacks are wanted. */
   #attentive: boolean
-  /** Classes of this pool alone, so that its scripts are methods of its pipelines and leases too. */
-  #PipelineClass = Pipeline
-  #LeaseClass = Lease
+  readonly #classes = new ScriptedClasses()
 
   /** @throws ConfigError for unknown or contradictory options */
   constructor(options?: PoolOptions)
@@ -88,7 +88,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
     this.#shared = (given as { [HOME]?: LineHome })[HOME]
     this.#timeoutMs = this.options.commandTimeoutMs
     this.#prefixed = this.options.keyPrefix !== ''
-    this.#raw = this.options.replyMapping === 'resp3'
+    this.rawReplies = this.options.replyMapping === 'resp3'
     this.#attentive = this.options.showFriendlyErrorStack
     this.#lifecycle = new Lifecycle(this, this.options, () => this.disconnect())
     this.#router = new Router(
@@ -120,7 +120,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
   ): Promise<unknown> {
     const callback = takeCallback(args)
     const command = new Command(spec, normalizeArgs(args), flags)
-    command.transform = this.#raw ? undefined : transform
+    command.transform = this.rawReplies ? undefined : transform
     command.timeoutMs = this.#timeoutMs
     let promise = promiseOf(command)
     if (this.#prefixed) this.prefixKeys(spec, command.args as CommandArg[])
@@ -133,7 +133,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
 
   /** For {@link with}: a command with options of its own. @internal */
   dispatchWith(command: Command, promise: Promise<unknown>, callback: boolean, options: CallOptions): Promise<unknown> {
-    if (this.#raw) command.transform = undefined
+    if (this.rawReplies) command.transform = undefined
     command.timeoutMs = options.timeoutMs ?? this.#timeoutMs
     if (options.idempotent === true) command.flags |= IDEMPOTENT
     this.prefixKeys(command.spec, command.args as CommandArg[])
@@ -178,9 +178,14 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
     }
   }
 
+  /** A chain for any target, with this pool's scripts as methods. @internal */
+  chain(target: BatchTarget, transaction: boolean, commands?: CommandList): Pipeline {
+    return new this.#classes.Pipeline(target, transaction, commands)
+  }
+
   /** Commands gathered and sent together by `exec()`. @throws TypeError when the list names an unknown command */
   pipeline(commands?: CommandList): Pipeline {
-    return new this.#PipelineClass(this, false, commands)
+    return this.chain(this, false, commands)
   }
 
   /**
@@ -194,7 +199,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
     const commands = Array.isArray(first) ? first : undefined
     const options = second ?? (Array.isArray(first) ? undefined : (first as { pipeline?: boolean } | undefined))
     if (options?.pipeline === false) return this.call('multi') as Promise<'OK'>
-    return new this.#PipelineClass(this.#router.transactionTarget(), true, commands)
+    return this.chain(this.#router.transactionTarget(), true, commands)
   }
 
   /** Ends `multi({ pipeline: false })`: results as of {@link Pipeline.exec}, null when a watched key had changed. */
@@ -242,24 +247,16 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
    * `redis.with({ timeoutMs: 100, signal }).get('k')`. Costs an object; may be kept and reused.
    */
   with(options: CallOptions): CallView {
-    return new CallView(this, options)
+    return new this.#classes.View(this, options)
   }
 
   /**
-   * Adds a command made of a Lua script as a method of this object and of its pipelines and leases; its `…Buffer` twin
+   * Adds a command made of a Lua script as a method of this object, its pipelines, leases and views; its `…Buffer` twin
    * too. The source is sent once per connection, then its hash. A second definition of the name replaces the first.
    * @throws ConfigError when the definition is incomplete
    */
   defineCommand(name: string, options: ScriptOptions): void {
-    const script = new Script(name, options)
-    if (this.#PipelineClass === Pipeline) {
-      this.#PipelineClass = class extends Pipeline {}
-      this.#LeaseClass = class extends Lease {}
-    }
-    for (const target of [this, this.#PipelineClass.prototype, this.#LeaseClass.prototype]) {
-      defineMethod(target, name, scriptMethod(script, 0))
-      defineMethod(target, `${name}Buffer`, scriptMethod(script, 1))
-    }
+    this.#classes.define(this, name, options)
   }
 
   /**
@@ -267,7 +264,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
    * @throws AcquireTimeoutError naming who holds the others, OverloadedError, AbortedError, ClosedError
    */
   async acquire(options?: AcquireOptions): Promise<Lease> {
-    return new this.#LeaseClass(await this.#core.acquire(options), this)
+    return new this.#classes.Lease(await this.#core.acquire(options), this)
   }
 
   /** Borrows a connection for the time `use` runs, and returns it whatever happens. */

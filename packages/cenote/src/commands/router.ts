@@ -227,6 +227,7 @@ export class Router {
         }
       },
       prefixKeys: (spec, args) => pool.prefixKeys(spec, args),
+      rawReplies: pool.rawReplies,
       traceBatch: (run, size) => pool.traceBatch(run, size),
     }
   }
@@ -268,7 +269,8 @@ export class Router {
   }
 
   private openSubscriber(core: ClientCore): PrivateLine {
-    return new PrivateLine(this.options, core.home, {
+    // The first subscription opens the connection it waits for.
+    return new PrivateLine({ ...this.options, enableOfflineQueue: true }, core.home, {
       onConnecting: () => undefined,
       onReady: () => this.subscriptions.restore(),
       onLost: (error, _willReconnect, silentMs) => this.subscriptions.onLost(silentMs, error.message),

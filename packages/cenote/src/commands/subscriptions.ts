@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { BINARY, Command, IDEMPOTENT, PUSH_REPLY, promiseOf } from '../connection/command.js'
 import type { Connection } from '../connection/connection.js'
+import { ReplyError } from '../errors.js'
 import { lookupCommand } from '../metadata/lookup.js'
 import type { CommandArg } from '../wire/encode.js'
 
@@ -55,7 +56,9 @@ export class Subscriptions {
       if (args.length === 0) args.push(...[...names].map(toBytes))
       for (const arg of args) names.delete(toName(arg))
     } else {
-      for (const arg of args) names.add(toName(arg))
+      const added = args.map(toName).filter((channel) => !names.has(channel))
+      for (const channel of added) names.add(channel)
+      forgetIfRefused(command, names, added)
     }
     command.flags |= PUSH_REPLY | IDEMPOTENT | BINARY
     this.send(command)
@@ -126,9 +129,10 @@ export class Subscriptions {
         const gap: SubscriptionGap = { from: lost.at, to: Date.now(), reason: lost.reason }
         this.emitter.emit('gap', gap)
       },
-      () => {
+      (error: Error) => {
         // Lost again, or refused: the next connection tries once more, and the gap goes on.
         this.lost ??= lost
+        if (error instanceof ReplyError && this.emitter.listenerCount('error') > 0) this.emitter.emit('error', error)
       },
     )
   }
@@ -136,6 +140,15 @@ export class Subscriptions {
   forget(): void {
     for (const kind of KINDS) this.wanted[kind].clear()
     this.lost = undefined
+  }
+}
+
+/** What the server refused must not be asked for again after a reconnect, together with all the rest. */
+function forgetIfRefused(command: Command, names: Set<string>, added: readonly string[]): void {
+  const { fail } = command
+  command.fail = (error) => {
+    for (const channel of added) names.delete(channel)
+    fail.call(command, error)
   }
 }
 

@@ -175,7 +175,7 @@ export class PrivateLine implements Ticker, LaneEvents {
   /** A connection that only listens owes no replies, so nobody would notice that it went dead. */
   private checkLife(): void {
     const { connection } = this
-    if (connection === undefined || connection.inFlight > 0 || connection.subscriber) return
+    if (connection === undefined || connection.inFlight > 0) return
     sendInternal(connection, 'ping').catch(() => undefined)
   }
 

@@ -85,10 +85,12 @@ onBoth('arguments and replies', server, (make) => {
     await client.eval('return redis.call("SET", KEYS[1], ARGV[1])', 1, 'e', 5)
     await client.pipeline().set('f', 6).exec()
     await client.multi().set('g', 7).exec()
+    client.defineCommand('put', { lua: 'return redis.call("SET", KEYS[1], ARGV[1])', numberOfKeys: 1 })
+    await (client as unknown as { put(key: string, value: number): Promise<string> }).put('i', 8)
     await client.zadd('z1', 1, 'm')
     await client.zunionstore('z2', 1, 'z1')
     const keys = (await client.keys('*')).sort()
-    expect(keys).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'z1', 'z2'].map((key) => `p:${key}`))
+    expect(keys).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'i', 'z1', 'z2'].map((key) => `p:${key}`))
   })
 })
 

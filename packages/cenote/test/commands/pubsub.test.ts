@@ -148,6 +148,10 @@ describe('subscriptions of a pool', () => {
     expect(await pool.subscribe('allowed')).toBe(1)
     await expect(pool.subscribe('forbidden')).rejects.toThrow(/NOPERM/)
     expect(await pool.publish('allowed', 'x')).toBe(1)
+    const gap = once(pool, 'gap')
+    await server().command('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await gap
+    expect(await pool.publish('allowed', 'x')).toBe(1)
     await server().command('ACL', 'DELUSER', 'narrow')
   })
 
