@@ -1,0 +1,71 @@
+import { fork } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { scenarios } from '../faults/all.js'
+import type { FaultResult } from '../run.js'
+import { peers } from './clients.js'
+import { markdown, type PeerResult, peerHead, peerLine } from './table.js'
+
+const USAGE = `npm run chaos:peers -- [--fault name]... [--client name]... [--seed n] [--markdown file]
+
+Every fault against every client, each pair in a process of its own.`
+
+/** What a fault and its aftermath take at most; a client that is stuck is cut short. */
+const LIMIT_MS = 45_000
+
+const { values } = parseArgs({
+  options: {
+    fault: { type: 'string', multiple: true },
+    client: { type: 'string', multiple: true },
+    seed: { type: 'string', default: '1' },
+    markdown: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+
+function measure(fault: string, client: string, seed: string): Promise<PeerResult> {
+  return new Promise((resolve) => {
+    const nothing: FaultResult = { fault, client, seed: Number(seed), calls: 0, violations: [], messages: [] }
+    const worker = fork(fileURLToPath(new URL('./worker.js', import.meta.url)), [fault, client, seed], {
+      stdio: 'ignore',
+    })
+    const timer = setTimeout(() => worker.kill('SIGKILL'), LIMIT_MS)
+    let result: PeerResult = { ...nothing, uncaught: 0, stuck: true }
+    worker.on('message', (message) => {
+      result = { ...(message as FaultResult & { uncaught: number }), client, stuck: false }
+    })
+    worker.once('exit', () => {
+      clearTimeout(timer)
+      resolve(result)
+    })
+  })
+}
+
+async function main(): Promise<number> {
+  if (values.help) {
+    process.stdout.write(`${USAGE}\n`)
+    return 0
+  }
+  const faults = scenarios.filter(
+    ({ name, cenoteOnly }) => cenoteOnly !== true && (values.fault === undefined || values.fault.includes(name)),
+  )
+  const clients = Object.keys(peers).filter((name) => values.client === undefined || values.client.includes(name))
+  const results: PeerResult[] = []
+  for (const fault of faults) {
+    process.stdout.write(`\n${fault.title}\n${peerHead()}\n`)
+    for (const client of clients) {
+      const result = await measure(fault.name, client, values.seed)
+      results.push(result)
+      process.stdout.write(`${peerLine(result)}\n`)
+    }
+  }
+  mkdirSync('results', { recursive: true })
+  const path = `results/chaos-peers-${new Date().toISOString().replace(/[:.]/g, '-')}.json`
+  writeFileSync(path, `${JSON.stringify({ at: new Date().toISOString(), seed: values.seed, results }, null, 1)}\n`)
+  if (values.markdown !== undefined) writeFileSync(values.markdown, markdown(faults, clients, results))
+  process.stdout.write(`\n${path}\n`)
+  return 0
+}
+
+process.exitCode = await main()

@@ -1,0 +1,15 @@
+import { scenarios } from '../faults/all.js'
+import { runFault } from '../run.js'
+import { peers } from './clients.js'
+
+/** One fault, one client, one process: what a client leaves behind cannot touch the next one. */
+const [fault, name, seed] = process.argv.slice(2)
+const scenario = scenarios.find((one) => one.name === fault)
+const open = peers[name ?? '']
+if (scenario === undefined || open === undefined) throw new Error(`No fault ${fault} or no client ${name}`)
+// Clients that throw outside any call would end the process and with it the measurement; that they do is noted.
+let uncaught = 0
+process.on('uncaughtException', () => uncaught++)
+process.on('unhandledRejection', () => uncaught++)
+const result = await runFault(scenario, Number(seed), open)
+process.send?.({ ...result, uncaught }, () => process.exit(0))
