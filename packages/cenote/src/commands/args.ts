@@ -28,7 +28,7 @@ export function callBack<T>(promise: Promise<T>, callback: Callback<T> | undefin
 }
 
 /** Runs a caller's function; what it throws is thrown outside of ours. */
-export function protectedly(run: () => void): void {
+export function protectedly(run: () => unknown): void {
   try {
     run()
   } catch (error) {

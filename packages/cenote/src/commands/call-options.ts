@@ -10,7 +10,7 @@ import { markScript, type Script } from './script.js'
 
 /** Terms of single calls, for `redis.with(…)`. */
 export interface CallOptions {
-  /** Deadline of each command, ms, instead of `commandTimeoutMs`. 0: none. */
+  /** Deadline of each command, ms, instead of `commandTimeoutMs`. 0: none. Blocking ones keep their block time. */
   readonly timeoutMs?: number
   /**
    * Gives up: a waiting command is withdrawn (outcome `not-sent`), of a written one only the reply is dropped (outcome

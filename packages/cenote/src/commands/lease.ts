@@ -1,6 +1,6 @@
-import { BLOCKING, Command, promiseOf, type Transform } from '../connection/command.js'
+import { Command, promiseOf, type Transform } from '../connection/command.js'
 import { ConfigError } from '../errors.js'
-import { type CommandSpec, FLAG, isBlockingCall, lookupCommand } from '../metadata/lookup.js'
+import { type CommandSpec, FLAG, lookupCommand } from '../metadata/lookup.js'
 import type { LeasedConnection } from '../pool/leased-connection.js'
 import type { CommandArg } from '../wire/encode.js'
 import { type ArgumentInput, type Callback, callBack, normalizeArgs, takeCallback } from './args.js'
@@ -69,7 +69,6 @@ export class Lease extends Commander implements BatchTarget, AsyncDisposable {
       script.prepare(command, new Set())
       command.script = undefined
     }
-    if (isBlockingCall(spec, args)) command.flags |= BLOCKING
     this.#context.limit(command)
     if ((spec.flags & FLAG.SUBSCRIBE) !== 0) this.#subscribe(command)
     else this.#leased.send(command)

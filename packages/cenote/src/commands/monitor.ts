@@ -4,6 +4,7 @@ import type { Connection } from '../connection/connection.js'
 import { sendInternal } from '../connection/handshake.js'
 import type { CenoteError } from '../errors.js'
 import { type LineHome, PrivateLine } from '../pool/private-line.js'
+import { protectedly } from './args.js'
 
 /** One command the server was given, as MONITOR shows it. */
 export interface MonitoredCommand {
@@ -69,7 +70,8 @@ export class Monitor extends EventEmitter implements AsyncDisposable {
 
   #report(items: unknown[]): void {
     const command = parseMonitorLine(String(items[1]))
-    if (command !== undefined) this.emit('monitor', command.time, command.args, command.source, command.database)
+    if (command === undefined) return
+    protectedly(() => this.emit('monitor', command.time, command.args, command.source, command.database))
   }
 
   #fail(error: CenoteError): void {

@@ -1,7 +1,7 @@
 import { type ConstructorArgument, inheritOptions, readArguments } from '../config/arguments.js'
 import type { PoolOptions, ResolvedOptions } from '../config/options.js'
 import { resolveOptions } from '../config/resolve.js'
-import { Command, IDEMPOTENT, promiseOf, type Transform } from '../connection/command.js'
+import { BLOCKING, Command, IDEMPOTENT, promiseOf, type Transform } from '../connection/command.js'
 import { type CenoteError, ClosedError, ConnectionError, ReplyError } from '../errors.js'
 import { blockTimeoutMs, type CommandSpec, isBlockingCall, keyPositions } from '../metadata/lookup.js'
 import type { HealthReport, PoolStats } from '../observe/report.js'
@@ -174,6 +174,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
     if (!isBlockingCall(spec, args)) command.timeoutMs ||= this.#timeoutMs
     else {
       const block = blockTimeoutMs(spec, args) ?? 0
+      command.flags |= BLOCKING
       command.timeoutMs = block === Number.POSITIVE_INFINITY ? 0 : block + this.options.blockingGraceMs
     }
   }

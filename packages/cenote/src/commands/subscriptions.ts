@@ -4,6 +4,7 @@ import type { Connection } from '../connection/connection.js'
 import { ReplyError } from '../errors.js'
 import { lookupCommand } from '../metadata/lookup.js'
 import type { CommandArg } from '../wire/encode.js'
+import { protectedly } from './args.js'
 
 /** Subscriptions were interrupted. Messages published in between may have been missed; others arrive as before. */
 export interface SubscriptionGap {
@@ -77,9 +78,14 @@ export class Subscriptions {
   private deliver(kind: string, pattern: unknown, channel: unknown, message: unknown): void {
     const { emitter } = this
     const place = pattern === undefined ? [] : [String(pattern)]
-    if (emitter.listenerCount(kind) > 0) emitter.emit(kind, ...place, String(channel), String(message))
+    // What a listener throws is its own affair; here it would look like bytes that cannot be decoded.
+    if (emitter.listenerCount(kind) > 0) {
+      protectedly(() => emitter.emit(kind, ...place, String(channel), String(message)))
+    }
     const binary = `${kind}Buffer`
-    if (emitter.listenerCount(binary) > 0) emitter.emit(binary, ...place, toBuffer(channel), toBuffer(message))
+    if (emitter.listenerCount(binary) > 0) {
+      protectedly(() => emitter.emit(binary, ...place, toBuffer(channel), toBuffer(message)))
+    }
   }
 
   private confirm(connection: Connection, kind: string, items: unknown[]): void {
@@ -127,7 +133,7 @@ export class Subscriptions {
     Promise.all(replies).then(
       () => {
         const gap: SubscriptionGap = { from: lost.at, to: Date.now(), reason: lost.reason }
-        this.emitter.emit('gap', gap)
+        protectedly(() => this.emitter.emit('gap', gap))
       },
       (error: Error) => {
         // Lost again, or refused: the next connection tries once more, and the gap goes on.

@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { type EventEmitter, once } from 'node:events'
 import { leakCheckEachTest } from '@cenote/test-support'
 import type { RedisPool, SubscriptionGap } from 'cenote'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -153,6 +153,30 @@ describe('subscriptions of a pool', () => {
     await gap
     expect(await pool.publish('allowed', 'x')).toBe(1)
     await server().command('ACL', 'DELUSER', 'narrow')
+  })
+
+  it('survive a listener that throws: it becomes an uncaught exception, and the next message comes', async () => {
+    const pool = openPool(server())
+    await pool.subscribe('a')
+    const others = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException')
+    try {
+      const uncaught = once(process as unknown as EventEmitter, 'uncaughtException')
+      const heard: string[] = []
+      pool.on('message', (_channel: string, text: string) => {
+        heard.push(text)
+        if (text === 'first') throw new Error('of the listener')
+      })
+      const second = new Promise<void>((resolve) => pool.on('messageBuffer', () => heard.length === 2 && resolve()))
+      await pool.publish('a', 'first')
+      expect(await uncaught).toMatchObject([{ message: 'of the listener' }, 'uncaughtException'])
+      await pool.publish('a', 'second')
+      await second
+      expect(heard).toEqual(['first', 'second'])
+      expect(pool.stats().closed).toEqual({})
+    } finally {
+      for (const listener of others) process.on('uncaughtException', listener)
+    }
   })
 
   it('on a lease are events of the lease, whose connection is not lent again', async () => {
