@@ -210,8 +210,8 @@ describe('failures', () => {
 
   test('Every command has a deadline', async () => {
     expect(pool().options.commandTimeoutMs).toBe(5_000)
-    const redis = pool({ commandTimeout: 60 })
-    expect(redis.options.commandTimeoutMs).toBe(60)
+    const redis = pool({ commandTimeout: 500 })
+    expect(redis.options.commandTimeoutMs).toBe(500)
     await redis.ping()
     const forEver = redis.blpop('jobs', 0)
     await server.command('CLIENT', 'PAUSE', '10000', 'WRITE')

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Context } from '../harness/context.js'
+import { type Context, called } from '../harness/context.js'
 
 export async function rateLimitRedis(context: Context): Promise<void> {
   const { RedisStore } = await import('rate-limit-redis')
@@ -125,8 +125,12 @@ export async function bottleneck(context: Context): Promise<void> {
   await limiter.ready()
   let running = 0
   let most = 0
+  const twoRan = called<[]>()
   const job = async (n: number) => {
     most = Math.max(most, ++running)
+    if (running === 2) twoRan.fn()
+    // The first waits for a second one, which must come; a third must not.
+    await twoRan.promise
     await new Promise((resolve) => setTimeout(resolve, 10))
     running--
     return n
