@@ -2,8 +2,10 @@ import type { Connection } from '../connection/connection.js'
 import { sendInternal } from '../connection/handshake.js'
 import { isCenoteError, ProtocolError } from '../errors.js'
 
-/** How often a shared connection that carries commands is checked, ms. */
+/** How often a shared connection is checked at most, ms. */
 const EVERY_MS = 250
+/** And only after so many replies: with few commands under way a shift shows as silence, which the watchdog finds. */
+const EVERY_REPLIES = 64
 
 let serial = 0
 
@@ -14,11 +16,16 @@ let serial = 0
  */
 export class Checkpoint {
   private nextAt = 0
+  private nextAnswered = EVERY_REPLIES
+  private checked: Connection | undefined
   private waiting = false
 
   tick(connection: Connection, now: number): void {
-    if (now < this.nextAt || this.waiting || connection.inFlight === 0 || connection.subscriber) return
+    if (this.checked !== connection) this.nextAnswered = connection.answered + EVERY_REPLIES
+    this.checked = connection
+    if (connection.answered < this.nextAnswered || now < this.nextAt || this.waiting || connection.subscriber) return
     this.nextAt = now + EVERY_MS
+    this.nextAnswered = connection.answered + EVERY_REPLIES
     this.waiting = true
     const word = `cenote-${++serial}`
     const done = (): void => {

@@ -1,4 +1,5 @@
 import type { LoopClock } from '../connection/clock.js'
+import { SETTLED } from '../connection/command.js'
 import type { Connection } from '../connection/connection.js'
 import { HandshakeError, sendInternal } from '../connection/handshake.js'
 import { type CenoteError, ConnectionError, ReplyError } from '../errors.js'
@@ -10,6 +11,8 @@ import type { Dialer } from './dialer.js'
 const PROBE_TIMEOUT_MS = 800
 /** Pause between probes while the server stays busy or unreachable. */
 const REPROBE_MS = 500
+/** How long after its deadline a command may hold up the others on its connection. */
+const GIVEN_UP_MS = 2_000
 /** Errors that prove nobody listens there any more, unlike packets that merely vanish. */
 const GONE = new Set(['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE'])
 
@@ -93,13 +96,18 @@ export class Watchdog {
     let spare: Connection | undefined = fresh
     this.lastVerdict = held === undefined ? 'busy' : 'dead'
     for (const [connection, owner] of this.stillSilent(since)) {
-      if (held === undefined || held.has(connection.serverId)) continue
+      if (held === undefined || (held.has(connection.serverId) && !this.isGivenUp(connection))) continue
       const error = new ConnectionError(
         `the connection was silent for over ${this.thresholdMs} ms while the server answers new ones`,
       )
       if (owner.replace(connection, error, spare)) spare = undefined
     }
     spare?.close('watchdog', new ConnectionError('The probe of the watchdog is done'))
+  }
+
+  /** The server holds a command whose caller has long gone: those behind it should not wait for it any longer. */
+  private isGivenUp({ oldest }: Connection): boolean {
+    return oldest !== undefined && oldest.stage === SETTLED && this.clock.now - oldest.deadline > GIVEN_UP_MS
   }
 
   /** Ids of connections whose command the server is holding or reading; undefined when it is busy altogether. */

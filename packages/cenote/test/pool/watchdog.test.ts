@@ -119,6 +119,18 @@ describe('a server that is busy on purpose', () => {
     await until(async () => (await pool.get('k').catch(() => 'late')) === null)
   })
 
+  it('holding a command whose caller gave up does not hold up the others for good', async () => {
+    await using redis = await startRedis()
+    await using pool = createPool({ port: redis.port, commandTimeoutMs: 300 })
+    await ready(pool)
+    // Writes are held, reads are not; both share the connection, so reads wait behind a write.
+    await redis.command('CLIENT', 'PAUSE', 60_000, 'WRITE')
+    await expect(pool.incr('n')).rejects.toMatchObject({ outcome: 'unknown' })
+    await until(async () => (await pool.get('k').catch(() => 'late')) === null)
+    expect(pool.stats().closed).toEqual({ watchdog: 1 })
+    await redis.command('CLIENT', 'UNPAUSE')
+  })
+
   it('holding a blocking command is left alone for as long as that takes', async () => {
     await using redis = await startRedis()
     await using pool = createPool({ port: redis.port })
