@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { leakCheckEachTest, scriptedPeer, startRedis } from '@cenote/test-support'
 import { createPool, OutcomeUnknownError } from 'cenote'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -42,8 +43,12 @@ describe('replies find their callers', () => {
       const second = await connection.readCommand()
       connection.write(`$4\r\nlate\r\n$${second[1]!.length}\r\n${second[1]}\r\n`)
     })
-    await using pool = createPool({ port: peer.port, commandTimeoutMs: 150, watchdogMs: 0 })
-    await expect(pool.get('slow')).rejects.toMatchObject({ code: 'CENOTE_COMMAND_TIMEOUT', outcome: 'unknown' })
+    await using pool = createPool({ port: peer.port, watchdogMs: 0 })
+    await once(pool, 'ready')
+    await expect(pool.with({ timeoutMs: 150 }).get('slow')).rejects.toMatchObject({
+      code: 'CENOTE_COMMAND_TIMEOUT',
+      outcome: 'unknown',
+    })
     expect(await pool.get('mine')).toBe('mine')
   })
 })
