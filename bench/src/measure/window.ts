@@ -14,8 +14,8 @@ export interface WindowOptions extends Pick<Job, 'warmUpMs' | 'windowMs'> {
 
 /**
  * Closed loop: warm up, then count what is verified inside the window.
- * @throws whatever a caller throws (a wrong reply, an error of the client), and when the server executed less than the
- * client claims
+ * @throws whatever a caller throws (a wrong reply, an error of the client), at once; and when the server executed less
+ * than the client claims
  */
 export async function measureWindow(
   options: WindowOptions,
@@ -32,32 +32,38 @@ export async function measureWindow(
   // Awaited below; until then a failure must not count as unhandled.
   failed.catch(() => {})
 
-  await Promise.race([sleep(warmUpMs), failed])
-  const serverBefore = await server?.cpuUs()
-  loop.latencies.reset()
-  const doneBefore = loop.done
-  const cpuBefore = process.cpuUsage()
-  const startedAt = performance.now()
-  await Promise.race([sleep(windowMs), failed])
-  const wallMs = performance.now() - startedAt
-  const cpu = process.cpuUsage(cpuBefore)
-  const operations = loop.done - doneBefore
-  const serverAfter = await server?.cpuUs()
-  const connections = await server?.connections()
-  loop.running = false
-  await all
+  try {
+    await Promise.race([sleep(warmUpMs), failed])
+    const serverBefore = await server?.cpuUs()
+    loop.latencies.reset()
+    const doneBefore = loop.done
+    const cpuBefore = process.cpuUsage()
+    const startedAt = performance.now()
+    await Promise.race([sleep(windowMs), failed])
+    const wallMs = performance.now() - startedAt
+    const cpu = process.cpuUsage(cpuBefore)
+    const operations = loop.done - doneBefore
+    const serverAfter = await server?.cpuUs()
+    const connections = await server?.connections()
+    loop.running = false
+    await all
 
-  if (operations === 0) throw new Error('Not one operation was completed inside the window')
-  const executed = ((await server?.commands()) ?? 0) - executedBefore
-  if (server !== undefined && executed < loop.done * commandsPerOperation) {
-    throw new Error(`The server executed ${executed} commands; ${loop.done * commandsPerOperation} replies were given`)
-  }
-  return {
-    perSecond: (operations / wallMs) * 1000,
-    cpuUs: (cpu.user + cpu.system) / operations,
-    serverCpuUs:
-      serverBefore === undefined || serverAfter === undefined ? undefined : (serverAfter - serverBefore) / operations,
-    latencyMs: loop.latencies.percentiles(),
-    connections,
+    if (operations === 0) throw new Error('Not one operation was completed inside the window')
+    const executed = ((await server?.commands()) ?? 0) - executedBefore
+    if (server !== undefined && executed < loop.done * commandsPerOperation) {
+      throw new Error(
+        `The server executed ${executed} commands; ${loop.done * commandsPerOperation} replies were given`,
+      )
+    }
+    const serverUs = serverBefore === undefined || serverAfter === undefined ? undefined : serverAfter - serverBefore
+    return {
+      perSecond: (operations / wallMs) * 1000,
+      cpuUs: (cpu.user + cpu.system) / operations,
+      serverCpuUs: serverUs === undefined ? undefined : serverUs / operations,
+      latencyMs: loop.latencies.percentiles(),
+      connections,
+    }
+  } finally {
+    loop.running = false
   }
 }
