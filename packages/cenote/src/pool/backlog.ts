@@ -64,6 +64,7 @@ export class Backlog {
   /** Another connection starts with what was parked. */
   reset(): void {
     this.bytes = 0
+    this.admission.restart()
   }
 
   private refuse(command: Command, what: string, connection?: Connection): OverloadedError {

@@ -1,6 +1,9 @@
 /** Looks that make up the measured rate; at 25 ms each, a fifth of a second. */
 const WINDOW = 8
-/** Looks in a row without a reply that end the measurement: the server pauses, and a pause says nothing of its pace. */
+/**
+ * Looks in a row without a reply that end the measurement: the server pauses, and a pause says nothing of its pace.
+ * Nothing is concluded while none come, either.
+ */
 const PAUSE = 10
 const LEAST = 16
 
@@ -42,12 +45,19 @@ export class Admission {
     }
     this.replies[this.looks++ % WINDOW] = fresh
     const target = this.deadlineMs / 2
-    if (oldestMs < target / 4) {
+    if (oldestMs < target / 2) {
       this.relax()
-    } else if (this.looks >= WINDOW) {
+    } else if (this.looks >= WINDOW && fresh > 0) {
       const perTick = this.replies.reduce((sum, count) => sum + count, 0) / WINDOW
       this.limit = Math.min(this.max, Math.max(LEAST, Math.floor((perTick * target) / tickMs)))
     }
+  }
+
+  /** Another connection begins, whose replies are counted from none. */
+  restart(): void {
+    this.looks = 0
+    this.silent = 0
+    this.lastAnswered = 0
   }
 
   private relax(): void {

@@ -78,7 +78,10 @@ describe('admission', () => {
       return answered
     }
     for (let tick = 0; tick < 40; tick++) admission.observe(next(), 5, 25)
-    for (let tick = 0; tick < 120; tick++) admission.observe(answered, tick * 25, 25)
+    for (let tick = 0; tick < 120; tick++) {
+      admission.observe(answered, tick * 25, 25)
+      expect(admission.limit).toBe(100_000)
+    }
     for (let tick = 0; tick < 40; tick++) admission.observe(next(), 3_000, 25)
     expect(admission.limit).toBe(100_000)
   })

@@ -53,6 +53,7 @@ export const serverFaults: readonly Scenario[] = [
       world.server.resume()
       world.healed()
     },
+    check: (world) => kept(world),
   },
   {
     name: 'stop-for-good',
@@ -187,8 +188,13 @@ export const serverFaults: readonly Scenario[] = [
   },
 ]
 
-/** A server that is merely busy must keep its connections. */
+/** A server that is merely busy keeps its connections, and nobody is refused on its account. */
 function kept(world: World): string[] {
-  const killed = world.pool?.stats().closed.watchdog ?? 0
-  return killed > 0 ? [`${killed} connections were closed although the server was only busy`] : []
+  const stats = world.pool?.stats()
+  const killed = stats?.closed.watchdog ?? 0
+  const refused = stats?.commands.notSent ?? 0
+  return [
+    ...(killed > 0 ? [`${killed} connections were closed although the server was only busy`] : []),
+    ...(refused > 0 ? [`${refused} commands were refused although the server was only busy`] : []),
+  ]
 }
