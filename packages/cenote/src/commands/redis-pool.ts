@@ -3,7 +3,13 @@ import type { PoolOptions, ResolvedOptions } from '../config/options.js'
 import { resolveOptions } from '../config/resolve.js'
 import { BLOCKING, Command, IDEMPOTENT, promiseOf, type Transform } from '../connection/command.js'
 import { type CenoteError, ClosedError, ConnectionError, ReplyError } from '../errors.js'
-import { blockTimeoutMs, type CommandSpec, isBlockingCall, keyPositions } from '../metadata/lookup.js'
+import {
+  blockTimeoutMs,
+  type CommandSpec,
+  isBlockingCall,
+  keyPatternPositions,
+  keyPositions,
+} from '../metadata/lookup.js'
 import type { HealthReport, PoolStats } from '../observe/report.js'
 import type { AcquireOptions } from '../pool/leases.js'
 import { PoolCore } from '../pool/pool-core.js'
@@ -162,7 +168,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
   prefixKeys(spec: CommandSpec, args: CommandArg[]): void {
     const prefix = this.options.keyPrefix
     if (prefix === '') return
-    for (const at of keyPositions(spec, args)) {
+    for (const at of [...keyPositions(spec, args), ...keyPatternPositions(spec.name, args)]) {
       const key = args[at]!
       args[at] = typeof key === 'string' ? prefix + key : Buffer.concat([Buffer.from(prefix), key])
     }

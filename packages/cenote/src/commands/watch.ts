@@ -102,7 +102,7 @@ export class WatchRegistry {
     this.open.add(session)
     this.wake()
     const { storage } = this
-    storage.enterWith({ session, certain: false, outer: storage.getStore() })
+    storage.enterWith({ session, certain: false, outer: unfinished(storage.getStore()) })
     command.onSettled = () => this.onAnswered(session)
     return session
   }
@@ -142,6 +142,13 @@ export class WatchRegistry {
     this.onActivity(false)
     this.storage.disable()
   }
+}
+
+/** Marks of finished sessions are left behind, or a caller's loop would string them together for ever. */
+function unfinished(mark: Mark | undefined): Mark | undefined {
+  let found = mark
+  while (found?.session.state === 'over') found = found.outer
+  return found
 }
 
 /** Notices `await`, `then` and being returned from an async function, all of which read one of these properties. */

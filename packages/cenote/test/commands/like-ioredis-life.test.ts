@@ -11,6 +11,11 @@ function record(client: { on(event: string, listener: () => void): unknown }): s
   return events
 }
 
+/** Events may have passed by the time the server has confirmed the kill: whoever waits for one comes first. */
+async function killAnd(event: Promise<unknown>): Promise<void> {
+  await Promise.all([event, server().command('CLIENT', 'KILL', 'TYPE', 'normal')])
+}
+
 onBoth('life', server, (make) => {
   it('passes connecting, connect, ready, close, end; the status is there before the event', async () => {
     const client = make()
@@ -73,11 +78,11 @@ onBoth('life', server, (make) => {
     const client = make()
     await ready(client)
     const events = record(client)
-    await server().command('CLIENT', 'KILL', 'TYPE', 'normal')
-    await once(client, 'ready')
+    await killAnd(once(client, 'ready'))
     expect(await client.set('k', 1)).toBe('OK')
+    const again = once(client, 'ready')
     client.disconnect(true)
-    await once(client, 'ready')
+    await again
     expect(await client.get('k')).toBe('1')
     const once1 = ['close', 'reconnecting', 'connecting', 'connect', 'ready']
     expect(events).toEqual([...once1, ...once1])
@@ -86,8 +91,7 @@ onBoth('life', server, (make) => {
   it('with retryStrategy null ends instead of reconnecting', async () => {
     const client = make({ retryStrategy: () => null })
     await ready(client)
-    await server().command('CLIENT', 'KILL', 'TYPE', 'normal')
-    await once(client, 'end')
+    await killAnd(once(client, 'end'))
     await expect(client.get('k')).rejects.toThrow('Connection is closed.')
   })
 
@@ -113,8 +117,7 @@ onBoth('life', server, (make) => {
     expect(await client.select(3)).toBe('OK')
     await client.set('in3', 1)
     expect(client.options.db).toBe(0)
-    await server().command('CLIENT', 'KILL', 'TYPE', 'normal')
-    await once(client, 'ready')
+    await killAnd(once(client, 'ready'))
     expect(await client.get('in3')).toBe('1')
     expect(await client.blpop('none', 0.01)).toBeNull()
     expect(events[0]).toBe('select')
