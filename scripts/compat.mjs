@@ -21,6 +21,7 @@ Feeds generated commands to ioredis and to cenote and compares replies, errors a
   --seed <n>          the same seed gives the same commands (default 1)
   --client <name>     cenote or cenote/ioredis (default cenote)
   --limit <n>         stop after so many differences (default 20)
+  --options <json>    for both clients, e.g. '{"keyPrefix":"app:"}'
 
 Exit status: 0 all as with ioredis, 1 not.`
 

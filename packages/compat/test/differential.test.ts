@@ -18,4 +18,14 @@ describe('generated commands', { timeout: 60_000 }, () => {
     expect(result.commands).toBeGreaterThanOrEqual(COMMANDS)
     expect(result.names.size).toBeGreaterThan(140)
   })
+
+  test('prefix the same arguments', async () => {
+    const options = { port: server.port, protocol: 3, commands: COMMANDS, seed: 43 } as const
+    expect((await runDifferential({ ...options, clientOptions: { keyPrefix: 'p:' } })).differences).toEqual([])
+  })
+
+  test('have the same replies, errors and effects through cenote/ioredis', async () => {
+    const options = { port: server.port, protocol: 3, commands: COMMANDS, seed: 44 } as const
+    expect((await runDifferential({ ...options, client: 'cenote/ioredis' })).differences).toEqual([])
+  })
 })

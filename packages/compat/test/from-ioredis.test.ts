@@ -307,6 +307,23 @@ describe('mistakes that are not copied', () => {
     expect(await redis.ping()).toBe('PONG')
   })
 
+  test('A wrong number of keys is left to the server', async () => {
+    const call = (client: Pick<Redis, 'eval'>) => client.eval('return KEYS', 2, 'a').catch((error: unknown) => error)
+    const refused = {
+      message: expect.stringContaining('Number of keys'),
+      command: { args: ['return KEYS', '2', 'p:a'] },
+    }
+    expect(await call(pool({ keyPrefix: 'p:' }) as unknown as Redis)).toMatchObject(refused)
+    expect(await call(ioredis({ keyPrefix: 'p:' }))).toEqual(['p:a', 'p:undefined'])
+  })
+
+  test('callBuffer works with automatic pipelining', async () => {
+    const call = (client: Pick<Redis, 'ping' | 'callBuffer'>) =>
+      client.ping().then(() => client.callBuffer('append', 'k', 'v').catch((error: Error) => error.message))
+    expect(await call(pool({ enableAutoPipelining: true }) as unknown as Redis)).toBe(1)
+    expect(await call(ioredis({ enableAutoPipelining: true }))).toContain("unknown command 'k'")
+  })
+
   test('A Buffer is not an object of its bytes', async () => {
     const bytes = Buffer.from([7, 8])
     await expect(pool().hset('h', bytes as never)).rejects.toThrow("wrong number of arguments for 'hset'")

@@ -175,7 +175,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
   }
 
   /** Gives a command that runs on a lease its deadline. @internal */
-  limit(command: Command): void {
+  limitCommand(command: Command): void {
     const { spec, args } = command
     if (!isBlockingCall(spec, args)) command.timeoutMs ||= this.#timeoutMs
     else {
@@ -186,13 +186,13 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
   }
 
   /** A chain for any target, with this pool's scripts as methods. @internal */
-  chain(target: BatchTarget, transaction: boolean, commands?: CommandList): Pipeline {
+  newPipeline(target: BatchTarget, transaction: boolean, commands?: CommandList): Pipeline {
     return new this.#classes.Pipeline(target, transaction, commands)
   }
 
   /** Commands gathered and sent together by `exec()`. @throws TypeError when the list names an unknown command */
   pipeline(commands?: CommandList): Pipeline {
-    return this.chain(this, false, commands)
+    return this.newPipeline(this, false, commands)
   }
 
   /**
@@ -206,7 +206,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
     const commands = Array.isArray(first) ? first : undefined
     const options = second ?? (Array.isArray(first) ? undefined : (first as { pipeline?: boolean } | undefined))
     if (options?.pipeline === false) return this.call('multi') as Promise<'OK'>
-    return this.chain(this.#router.transactionTarget(), true, commands)
+    return this.newPipeline(this.#router.transactionTarget(), true, commands)
   }
 
   /** Ends `multi({ pipeline: false })`: results as of {@link Pipeline.exec}, null when a watched key had changed. */
@@ -270,8 +270,10 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
    * Exclusive use of a connection until `release()`.
    * @throws AcquireTimeoutError naming who holds the others, OverloadedError, AbortedError, ClosedError
    */
-  async acquire(options?: AcquireOptions): Promise<Lease> {
-    return new this.#classes.Lease(await this.#core.acquire(options), this)
+  acquire(options?: AcquireOptions): Promise<Lease> {
+    const leased = this.#core.tryAcquire(options)
+    if (leased !== undefined) return Promise.resolve(new this.#classes.Lease(leased, this))
+    return this.#core.acquire(options).then((later) => new this.#classes.Lease(later, this))
   }
 
   /** Borrows a connection for the time `use` runs, and returns it whatever happens. */

@@ -2,6 +2,7 @@
 export { blockTimeoutMs, callFlags, changesConnection, isBlockingCall, isReadOnlyCall } from './calls.js'
 export { FLAG, type FlagName } from './flags.js'
 export { firstKey, keyPositions, routingKey } from './keys.js'
+export { keyPatternPositions } from './rules.js'
 export {
   type CommandSpec,
   hasFlag,

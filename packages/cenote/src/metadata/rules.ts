@@ -70,6 +70,23 @@ function sortDestination(args: readonly unknown[]): number {
   return found
 }
 
+/**
+ * Indices of the patterns that name other keys (BY and GET of SORT). They take the prefix like keys, but nobody routes
+ * by them. `GET #` is the element itself.
+ */
+export function keyPatternPositions(name: string, args: readonly unknown[]): number[] {
+  const found: number[] = []
+  if (name !== 'sort' && name !== 'sort_ro') return found
+  for (let i = 1; i + 1 < args.length; i++) {
+    const arg = args[i]
+    if (isToken(arg, 'LIMIT')) i += 2
+    else if (isToken(arg, 'STORE')) i += 1
+    else if (isToken(arg, 'BY') || (isToken(arg, 'GET') && !isToken(args[i + 1], '#'))) found.push(++i)
+    else if (isToken(arg, 'GET')) i += 1
+  }
+  return found
+}
+
 function geoDestinations(args: readonly unknown[]): number[] {
   const found: number[] = []
   for (let i = 4; i + 1 < args.length; i++) {

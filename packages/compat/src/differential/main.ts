@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { startRedis } from '@cenote/test-support'
+import type { RedisOptions } from 'ioredis'
 import type { ClientName } from '../harness/context.js'
 import { runDifferential } from './run.js'
 
@@ -14,6 +15,7 @@ export async function differentialMain(args: string[]): Promise<number> {
       seed: { type: 'string', default: '1' },
       client: { type: 'string', default: 'cenote' },
       limit: { type: 'string', default: '20' },
+      options: { type: 'string', default: '{}' },
     },
   })
   let failed = false
@@ -27,6 +29,7 @@ export async function differentialMain(args: string[]): Promise<number> {
       seed: Number(values.seed),
       client: values.client as ClientName,
       limit: Number(values.limit),
+      clientOptions: JSON.parse(values.options) as RedisOptions,
     })
     for (const difference of result.differences) process.stdout.write(`${difference}\n`)
     const seconds = ((performance.now() - start) / 1000).toFixed(1)

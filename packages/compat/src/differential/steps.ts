@@ -156,7 +156,11 @@ function list(args: readonly ArgumentDoc[], doc: CommandDoc): fc.Arbitrary<unkno
         fc
           .tuple(
             ...args.map((arg, i) =>
-              i === counted ? fc.constant([count]) : argument(arg, doc, i === counted + 1 ? count : undefined),
+              i === counted
+                ? fc.constant([count])
+                : i === counted + 1
+                  ? argument({ ...arg, optional: false }, doc, count)
+                  : argument(arg, doc),
             ),
           )
           .map((parts) => parts.flat()),
@@ -233,9 +237,10 @@ const form = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom<Form>('call', 'CALL', 'callBuffer') },
 )
 
-function invocation(doc: CommandDoc): fc.Arbitrary<Invocation> {
+function invocation(doc: CommandDoc, spoil: boolean): fc.Arbitrary<Invocation> {
   const [name = '', sub] = doc.name.split('|')
-  return fc.tuple(form, spoiled(argumentsFor(doc))).map(([how, args]) => {
+  const args = argumentsFor(doc)
+  return fc.tuple(form, spoil ? spoiled(args) : args).map(([how, args]) => {
     const all = sub === undefined ? args : [sub.toUpperCase(), ...args]
     return { name, form: how, args: isBytesAsPairs(name, all) ? [...all, 'value'] : all }
   })
@@ -254,13 +259,21 @@ const withObjects: fc.Arbitrary<Invocation> = fc
     return { name, form: how, args: name.startsWith('h') ? ['h1', given] : [given] }
   })
 
-/** Sequences of steps over the data commands of a server. */
-export function sequences(docs: readonly CommandDoc[]): fc.Arbitrary<Step[]> {
+/**
+ * Sequences of steps over the data commands of a server.
+ * @param spoil whether some calls are made with wrong arguments
+ */
+export function sequences(docs: readonly CommandDoc[], spoil = true): fc.Arbitrary<Step[]> {
   const usable = docs.filter((doc) => GROUPS.has(doc.group) && !isExcluded(doc.name))
   // Commands that write something first: empty databases agree on everything.
   const one = fc.oneof(
-    { weight: 12, arbitrary: fc.constantFrom(...usable).chain(invocation) },
-    { weight: 6, arbitrary: fc.constantFrom(...usable.filter(({ name }) => WRITERS.has(name))).chain(invocation) },
+    { weight: 12, arbitrary: fc.constantFrom(...usable).chain((doc) => invocation(doc, spoil)) },
+    {
+      weight: 6,
+      arbitrary: fc
+        .constantFrom(...usable.filter(({ name }) => WRITERS.has(name)))
+        .chain((doc) => invocation(doc, spoil)),
+    },
     { weight: 1, arbitrary: withObjects },
   )
   const several = fc.array(one, { minLength: 1, maxLength: 6 })
