@@ -17,6 +17,7 @@ export interface ClientCore {
   sendUnordered(command: Command): void
   /** Gives the command a connection that it may keep waiting. */
   sendBlocking(command: Command, acquire: AcquireOptions): void
+  tryAcquire(options: AcquireOptions | undefined): LeasedConnection | undefined
   acquire(options?: AcquireOptions): Promise<LeasedConnection>
   /** Its caller's signal fired. */
   cancel(command: Command, reason: unknown): void

@@ -46,6 +46,9 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
   /** Active time since which replies are owed without a break. */
   owedSince = 0
   readonly createdAt = performance.now()
+  /** When a lease connection was last given back, and when it has lived long enough. */
+  restingSince = 0
+  expiresAt = Number.POSITIVE_INFINITY
   /** Lower bound of all deadlines in the queue: nothing can be due before it. */
   nextDeadline = Number.POSITIVE_INFINITY
   bytesRead = 0

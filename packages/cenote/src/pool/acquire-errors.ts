@@ -1,4 +1,4 @@
-import { AcquireTimeoutError, type LeaseHolder, OverloadedError } from '../errors.js'
+import { AbortedError, AcquireTimeoutError, type LeaseHolder, OverloadedError } from '../errors.js'
 
 /** How the connections for leases stand at the moment of a complaint. */
 export interface LeaseCounts {
@@ -48,4 +48,8 @@ export function tooManyWaiters(counts: LeaseCounts, usualWaitMs: number): Overlo
     `A lease was refused: ${counts.waiting} callers already wait (maxWaiters). ${describe(counts)}. Try again in ${retryAfterMs} ms`,
     retryAfterMs,
   )
+}
+
+export function aborted(signal: AbortSignal): AbortedError {
+  return new AbortedError('not-sent', 'The wait for a lease was aborted by its signal', { cause: signal.reason })
 }

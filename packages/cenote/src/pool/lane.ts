@@ -1,6 +1,6 @@
 import type { ResolvedOptions } from '../config/options.js'
 import type { LoopClock } from '../connection/clock.js'
-import { type Command, INTERNAL, REFUSED, SETTLED, TRANSACTION, WAITING } from '../connection/command.js'
+import { type Command, INTERNAL, REFUSED, SETTLED, WAITING } from '../connection/command.js'
 import type { CloseReason, Connection, ConnectionOwner, Leftovers } from '../connection/connection.js'
 import { selectDatabase } from '../connection/handshake.js'
 import { type CenoteError, ClosedError, ConnectionError, type ReplyError } from '../errors.js'
@@ -10,6 +10,7 @@ import { CommandQueue } from './command-queue.js'
 import { expireDue } from './deadlines.js'
 import type { DialRequest } from './dialer.js'
 import type { PoolParts } from './parts.js'
+import { survivorsOf } from './survivors.js'
 
 /** What a lane tells the pool. */
 export interface LaneEvents {
@@ -19,6 +20,12 @@ export interface LaneEvents {
   onPush(connection: Connection, items: unknown[]): void
 }
 
+/**
+ * After a server was demoted, commands wait so long, ms, for one that says it is the primary: a failover takes a
+ * moment, and what an old primary still answers may be out of date.
+ */
+const FENCE_MS = 2_000
+const FENCE_DIAL_MS = 100
 /** A server that stays read-only is not dialled again at every refusal, ms: at first soon, then ever less often. */
 const READ_ONLY_PAUSE_MS = 100
 const READ_ONLY_PAUSE_MAX_MS = 5_000
@@ -46,6 +53,9 @@ export class Lane implements ConnectionOwner, DialRequest {
   private beside = false
   private readOnlyAt: number | undefined
   private readOnlyPause = 0
+  /** Until then only a primary is let into the slot. */
+  private fencedUntil = 0
+  private fenceTimer: NodeJS.Timeout | undefined
   private readonly retries = new Map<Command, NodeJS.Timeout>()
   private readonly backlog: Backlog
   private readonly checkpoint = new Checkpoint()
@@ -87,7 +97,7 @@ export class Lane implements ConnectionOwner, DialRequest {
   /** Single-flight: makes sure a connection is there or on its way. */
   connect(): void {
     if (this.connection !== undefined || this.requested || this.closed || this.successor !== undefined) return
-    if (this.leaving !== undefined && !this.takeBeside()) return
+    if (this.fenceTimer !== undefined || (this.leaving !== undefined && !this.takeBeside())) return
     this.requested = true
     this.parts.dialer.request(this)
   }
@@ -139,6 +149,16 @@ export class Lane implements ConnectionOwner, DialRequest {
       return
     }
     connection.owner = this
+    if (connection.serverRole === 'replica' && this.clock.refresh() < this.fencedUntil) {
+      this.settleBeside()
+      connection.close('read-only', new ConnectionError('The server is a replica; looking for the primary'))
+      this.fenceTimer = setTimeout(() => {
+        this.fenceTimer = undefined
+        this.connect()
+      }, FENCE_DIAL_MS)
+      return
+    }
+    this.fencedUntil = 0
     if (this.suspectedAt !== undefined && !this.regain()) {
       this.vacated = true
       this.leaving!.close(
@@ -293,6 +313,8 @@ export class Lane implements ConnectionOwner, DialRequest {
     if (since < this.readOnlyPause) return
     this.readOnlyPause = since > 30_000 ? READ_ONLY_PAUSE_MS : Math.min(READ_ONLY_PAUSE_MAX_MS, this.readOnlyPause * 2)
     this.readOnlyAt = now
+    // One that called itself a replica from the start was chosen as such.
+    if (this.connection!.serverRole === 'master') this.fencedUntil = now + FENCE_MS
     // Not closed: what it owes are answers to commands that may have run.
     this.leave('read-only', undefined)
   }
@@ -305,7 +327,7 @@ export class Lane implements ConnectionOwner, DialRequest {
     const current = connection === this.connection
     if (current) this.connection = undefined
     const later = this.parked.takeAll()
-    for (const command of this.survivors(leftovers, error)) {
+    for (const command of survivorsOf(leftovers, error, this.parts.judge)) {
       if (!this.closed) this.parked.push(command)
       else this.parts.judge.abandon(command, error)
     }
@@ -332,24 +354,6 @@ export class Lane implements ConnectionOwner, DialRequest {
     }
   }
 
-  /** Commands that live on after their connection, in order, each once; settles the others. */
-  private survivors(leftovers: Leftovers, error: CenoteError): Set<Command> {
-    const { judge } = this.parts
-    const survivors = new Set<Command>()
-    for (const command of [...toArray(leftovers.written), ...toArray(leftovers.unsent)]) {
-      if (command.stage === SETTLED || survivors.has(command)) continue
-      if ((command.flags & INTERNAL) !== 0) command.fail(error)
-      else if ((command.flags & TRANSACTION) !== 0) {
-        const whole = command.batch?.recall()
-        if (whole === undefined) judge.loseWritten(command, error)
-        else for (const member of toArray(whole)) survivors.add(member)
-      } else if (command.stage === WAITING || judge.survivesLoss(command, error)) {
-        survivors.add(command)
-      }
-    }
-    return survivors
-  }
-
   private get isDraining(): boolean {
     return this.leaving !== undefined && this.suspectedAt === undefined
   }
@@ -371,6 +375,7 @@ export class Lane implements ConnectionOwner, DialRequest {
   close(error: CenoteError): void {
     const { judge, dialer } = this.parts
     this.closed = true
+    clearTimeout(this.fenceTimer)
     if (dialer.withdraw(this)) this.requested = false
     for (const [command, timer] of this.retries) {
       clearTimeout(timer)
@@ -386,10 +391,4 @@ export class Lane implements ConnectionOwner, DialRequest {
     this.leaving?.close('pool-closed', error)
     this.connection?.close('pool-closed', error)
   }
-}
-
-function toArray(first: Command | undefined): Command[] {
-  const commands: Command[] = []
-  for (let command = first; command !== undefined; command = command.next) commands.push(command)
-  return commands
 }

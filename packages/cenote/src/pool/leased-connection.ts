@@ -20,9 +20,10 @@ export interface LeaseHome {
   onPush(lease: LeasedConnection, items: unknown[]): void
 }
 
+const done = Promise.resolve()
+
 /** A connection in one borrower's hands. Remembers what to undo; after release it takes no more commands. */
 export class LeasedConnection implements ConnectionOwner {
-  readonly borrowedAt = performance.now()
   label = ''
   stack: string | undefined
   released = false
@@ -37,6 +38,7 @@ export class LeasedConnection implements ConnectionOwner {
     private readonly database: number,
     private readonly judge: Judge,
     private readonly home: LeaseHome,
+    readonly borrowedAt: number,
   ) {
     connection.owner = this
   }
@@ -86,23 +88,22 @@ export class LeasedConnection implements ConnectionOwner {
   }
 
   /** Gives the connection back: undoes what is dirty, closes what is doubtful. Never throws; twice is once. */
-  async release(): Promise<void> {
-    if (this.released) return
+  release(): Promise<void> {
+    if (this.released) return done
     this.released = true
-    if (this.lost !== undefined) return
+    if (this.lost !== undefined) return done
     const { connection } = this
-    if (!connection.clean || (this.dirty & UNDOABLE) !== 0 || connection.subscriber) {
-      this.home.onReleased(this, false)
-      return
-    }
-    if (this.dirty === 0) {
-      this.home.onReleased(this, true)
-      return
-    }
+    const clean = connection.clean && (this.dirty & UNDOABLE) === 0 && !connection.subscriber
+    if (clean && this.dirty !== 0) return this.releaseUndone()
+    this.home.onReleased(this, clean)
+    return done
+  }
+
+  private async releaseUndone(): Promise<void> {
     let reusable = false
     try {
       await Promise.all(this.undo())
-      reusable = connection.clean
+      reusable = this.connection.clean
     } catch {
       // Not undone means not reusable; the reason is in the connection's own close.
     }

@@ -3,9 +3,8 @@ import type { ResolvedOptions } from '../config/options.js'
 import type { LoopClock } from '../connection/clock.js'
 import type { Command } from '../connection/command.js'
 import type { CloseReason, Connection, ConnectionOwner, Leftovers } from '../connection/connection.js'
-import { selectDatabase, sendInternal } from '../connection/handshake.js'
+import { selectDatabase } from '../connection/handshake.js'
 import {
-  AbortedError,
   type AcquireTimeoutError,
   type CenoteError,
   ClosedError,
@@ -13,12 +12,13 @@ import {
   type LeaseHolder,
   type ReplyError,
 } from '../errors.js'
-import { acquireTimeout, type LeaseCounts, tooManyWaiters } from './acquire-errors.js'
+import { aborted, acquireTimeout, type LeaseCounts, tooManyWaiters } from './acquire-errors.js'
 import { expireDue } from './deadlines.js'
 import { failAll } from './dial.js'
 import type { DialRequest } from './dialer.js'
 import { LeasedConnection, type LeaseHome } from './leased-connection.js'
 import type { PoolParts } from './parts.js'
+import { signOfLife } from './sign-of-life.js'
 import { Waiter, WaiterQueue } from './waiters.js'
 import type { SuspectOwner } from './watchdog.js'
 
@@ -37,14 +37,6 @@ export interface LeaseEvents {
 
 /** A connection idle for longer is asked for a sign of life before it is lent; fresher ones are taken at their word. */
 const VALIDATE_AFTER_MS = 500
-const VALIDATE_TIMEOUT_MS = 1_000
-/** From then on the waiter is served by whatever comes first: the answer, a returned connection, a new one. */
-const VALIDATE_PATIENCE_MS = 50
-
-interface IdleConnection {
-  readonly connection: Connection
-  readonly since: number
-}
 
 /**
  * Lends connections for exclusive use. Returned connections go straight to the longest waiter; without waiters they
@@ -53,7 +45,7 @@ interface IdleConnection {
 export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
   readonly waiters = new WaiterQueue()
   readonly leased = new Set<LeasedConnection>()
-  private readonly idle: IdleConnection[] = []
+  private readonly idle: Connection[] = []
   private readonly requests = new Set<DialRequest>()
   /** Taken from the idle ones and asked for a sign of life. */
   private readonly validating = new Set<Connection>()
@@ -61,7 +53,6 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
   private hopeful = 0
   /** Not to be lent again: of a server left behind, or not authenticated anew for being in a transaction. */
   private readonly stale = new WeakSet<Connection>()
-  private readonly lifetimes = new WeakMap<Connection, number>()
   private closed = false
   /** What SELECT on the pool has chosen; connections follow when they are lent. */
   database: number
@@ -78,7 +69,7 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
 
   /** Closes the connection that has idled longest, for somebody else in need of its permit. */
   makeRoom(): void {
-    this.idle[0]?.connection.close('idle', new ConnectionError('Its place was needed'))
+    this.idle[0]?.close('idle', new ConnectionError('Its place was needed'))
   }
 
   get idleCount(): number {
@@ -127,13 +118,26 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
     })
   }
 
+  /** The common case, without a queue and a promise: nobody waits, and a connection rests that was just in use. */
+  tryAcquire(label: string): LeasedConnection | undefined {
+    const candidate = this.idle[this.idle.length - 1]
+    if (candidate === undefined || this.waiters.count > 0 || this.options.leakDetectionMs > 0) return undefined
+    const now = performance.now()
+    if (now - candidate.restingSince > VALIDATE_AFTER_MS) return undefined
+    this.idle.pop()
+    this.parts.counters.acquire.record(0)
+    const lease = this.entrust(candidate, now)
+    lease.label = label
+    return lease
+  }
+
   /** Serves waiters from what is idle, then asks for as many dials as there are waiters left and permits to take. */
   pump(): void {
     while (this.waiters.count > 0) {
       const candidate = this.idle.pop()
       if (candidate === undefined) break
-      if (performance.now() - candidate.since > VALIDATE_AFTER_MS) void this.validate(candidate.connection)
-      else this.lend(candidate.connection)
+      if (performance.now() - candidate.restingSince > VALIDATE_AFTER_MS) void this.validate(candidate)
+      else this.lend(candidate)
     }
     while (this.requests.size + this.hopeful < this.waiters.count && this.parts.budget.take()) this.dial()
   }
@@ -147,51 +151,52 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
       if (hoping) this.hopeful--
       hoping = false
     }
-    const impatience = setTimeout(() => {
-      giveUpHope()
-      this.pump()
-    }, VALIDATE_PATIENCE_MS)
-    const timer = setTimeout(() => {
-      connection.close('health-check', new ConnectionError('An idle connection gave no sign of life'))
-      // Those that were silent for longer went the same way most likely; a dial costs less than finding out.
-      for (const { connection: older } of [...this.idle]) {
-        if (older.lastReadAt <= since) older.close('health-check', new ConnectionError('Idle beside a dead connection'))
-      }
-    }, VALIDATE_TIMEOUT_MS)
-    try {
-      await sendInternal(connection, 'ping')
-    } catch {
-      // A refusal (ACL) is a sign of life; a lost connection has reported itself.
-    } finally {
-      clearTimeout(impatience)
-      clearTimeout(timer)
-      giveUpHope()
-      this.validating.delete(connection)
-    }
+    await signOfLife(
+      connection,
+      () => {
+        giveUpHope()
+        this.pump()
+      },
+      () => {
+        // Those that were silent for longer went the same way most likely; a dial costs less than finding out.
+        for (const older of [...this.idle]) {
+          if (older.lastReadAt <= since)
+            older.close('health-check', new ConnectionError('Idle beside a dead connection'))
+        }
+      },
+    )
+    giveUpHope()
+    this.validating.delete(connection)
     if (connection.clean) this.lend(connection)
     this.pump()
   }
 
   private lend(connection: Connection): void {
-    if (connection.database !== this.database) selectDatabase(connection, this.database)
-    const lease = new LeasedConnection(connection, this.database, this.parts.judge, this)
-    this.leased.add(lease)
-    this.clock.wake()
+    const lease = this.entrust(connection, performance.now())
     for (;;) {
       const waiter = this.waiters.shift()
       if (waiter === undefined) {
         this.leased.delete(lease)
         lease.released = true
-        this.rest(connection)
+        this.rest(connection, performance.now())
         return
       }
       if (waiter.deliver(lease)) return
     }
   }
 
-  private rest(connection: Connection): void {
+  private entrust(connection: Connection, now: number): LeasedConnection {
+    if (connection.database !== this.database) selectDatabase(connection, this.database)
+    const lease = new LeasedConnection(connection, this.database, this.parts.judge, this, now)
+    this.leased.add(lease)
+    this.clock.wake()
+    return lease
+  }
+
+  private rest(connection: Connection, now: number): void {
     connection.owner = this
-    this.idle.push({ connection, since: performance.now() })
+    connection.restingSince = now
+    this.idle.push(connection)
     this.clock.wake()
   }
 
@@ -206,7 +211,7 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
         }
         const { maxLifetimeMs } = this.options
         // Up to a tenth less, so that connections opened together are not replaced together.
-        if (maxLifetimeMs > 0) this.lifetimes.set(connection, maxLifetimeMs * (1 - Math.random() / 10))
+        if (maxLifetimeMs > 0) connection.expiresAt = connection.createdAt + maxLifetimeMs * (1 - Math.random() / 10)
         this.lend(connection)
       },
       refused: (error) => {
@@ -222,6 +227,7 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
 
   onReleased(lease: LeasedConnection, reusable: boolean): void {
     const { connection } = lease
+    const now = performance.now()
     // Closed while still the lease's own, which knows what became of the commands it had sent.
     if (this.closed) connection.close('pool-closed', new ClosedError())
     else if (!reusable || this.stale.has(connection)) {
@@ -229,11 +235,11 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
         'doubtful',
         new ConnectionError('its lease was given back with a reply outstanding or a state that cannot be undone'),
       )
-    } else if (this.outlived(connection)) connection.close('max-lifetime', retired())
+    } else if (now > connection.expiresAt) connection.close('max-lifetime', retired())
     else {
       this.leased.delete(lease)
-      this.rest(connection)
-      this.pump()
+      this.rest(connection, now)
+      if (this.waiters.count > 0) this.pump()
     }
     this.announceEmpty()
   }
@@ -253,7 +259,7 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
 
   onClosed(connection: Connection, reason: CloseReason, error: CenoteError, leftovers: Leftovers): void {
     failAll(leftovers, error)
-    const at = this.idle.findIndex((entry) => entry.connection === connection)
+    const at = this.idle.indexOf(connection)
     if (at >= 0) this.idle.splice(at, 1)
     this.gone(connection, reason, error)
   }
@@ -262,10 +268,6 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
     this.parts.budget.give()
     this.events.onConnectionClosed(connection, reason, error)
     if (!this.closed) this.pump()
-  }
-
-  private outlived(connection: Connection): boolean {
-    return performance.now() - connection.createdAt > (this.lifetimes.get(connection) ?? Number.POSITIVE_INFINITY)
   }
 
   /** Deadlines of waiters and of commands on leases; returns whether anything is outstanding. */
@@ -292,7 +294,7 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
 
   /** Authenticates anew what is not inside a borrower's transaction; the rest is closed when it comes back. */
   renewCredentials(renew: (connection: Connection) => void): void {
-    for (const { connection } of this.idle) renew(connection)
+    for (const connection of this.idle) renew(connection)
     for (const { connection, inTransaction } of this.leased) {
       if (inTransaction) this.stale.add(connection)
       else renew(connection)
@@ -303,9 +305,9 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
   sweep(): void {
     const now = performance.now()
     const { idleTimeoutMs, minConnections } = this.options
-    for (const { connection, since } of [...this.idle]) {
-      if (this.outlived(connection)) connection.close('max-lifetime', retired())
-      else if (idleTimeoutMs > 0 && now - since > idleTimeoutMs && this.open > minConnections) {
+    for (const connection of [...this.idle]) {
+      if (now > connection.expiresAt) connection.close('max-lifetime', retired())
+      else if (idleTimeoutMs > 0 && now - connection.restingSince > idleTimeoutMs && this.open > minConnections) {
         connection.close('idle', new ConnectionError('The connection was idle for too long'))
       }
     }
@@ -327,7 +329,7 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
 
   /** Idle connections, for the health check. */
   idleConnections(): Connection[] {
-    return this.idle.map((entry) => entry.connection)
+    return [...this.idle]
   }
 
   holders(): LeaseHolder[] {
@@ -392,8 +394,5 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
     this.whenEmpty = undefined
   }
 }
-
-const aborted = (signal: AbortSignal): AbortedError =>
-  new AbortedError('not-sent', 'The wait for a lease was aborted by its signal', { cause: signal.reason })
 
 const retired = (): CenoteError => new ConnectionError('The connection reached its maximum lifetime')

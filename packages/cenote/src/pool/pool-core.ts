@@ -2,7 +2,6 @@ import type { ResolvedOptions } from '../config/options.js'
 import { LoopClock, type Ticker } from '../connection/clock.js'
 import { BLOCKING, Command, IDEMPOTENT, promiseOf } from '../connection/command.js'
 import { type CloseReason, type Connection, describeEndpoint } from '../connection/connection.js'
-import { sendInternal } from '../connection/handshake.js'
 import { type CenoteError, ClosedError } from '../errors.js'
 import { lookupCommand, routingKey } from '../metadata/lookup.js'
 import { Counters } from '../observe/counters.js'
@@ -185,6 +184,11 @@ export class PoolCore implements Ticker, LaneEvents, LineHome {
       .finally(() => this.authenticating.delete(connection))
   }
 
+  /** A lease without waiting, if one can be had like that. */
+  tryAcquire(options: AcquireOptions | undefined): LeasedConnection | undefined {
+    return options?.signal === undefined ? this.leases.tryAcquire(options?.label ?? 'lease') : undefined
+  }
+
   acquire(options?: AcquireOptions): Promise<LeasedConnection> {
     return this.leases.acquire(options)
   }
@@ -204,11 +208,15 @@ export class PoolCore implements Ticker, LaneEvents, LineHome {
   /** Resolves when everything accepted so far on the lanes was answered. */
   async settled(): Promise<void> {
     await Promise.all(
-      this.lanes.map(({ connection }) =>
-        connection === undefined || connection.inFlight + connection.queued === 0
-          ? undefined
-          : sendInternal(connection, 'ping').catch(() => undefined),
-      ),
+      this.lanes.map((lane) => {
+        if (lane.outstanding === 0) return undefined
+        // Through the lane, not its connection: what is parked counts too.
+        const ping = new Command(lookupCommand('ping'), [], IDEMPOTENT)
+        ping.timeoutMs = this.options.commandTimeoutMs
+        const answered = promiseOf(ping).catch(() => undefined)
+        lane.send(ping)
+        return answered
+      }),
     )
   }
 

@@ -137,6 +137,8 @@ export class PrivateLine implements Ticker, LaneEvents {
     }
   }
 
+  tryAcquire(): undefined {}
+
   acquire(): Promise<LeasedConnection> {
     return Promise.reject(
       new ConfigError('A duplicate has one connection and lends none; acquire from the pool it was made from'),

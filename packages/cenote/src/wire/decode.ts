@@ -257,9 +257,13 @@ export class Decoder {
     const length = this.bulkLength - 2
     if (bulk[length] !== CR || bulk[length + 1] !== LF) throw unterminated()
     this.bulk = undefined
-    this.ascii = false
-    const own = this.bulkType === 36 && this.wantsBytes()
-    this.deliver(own ? bulk.subarray(0, length) : this.text(this.bulkType, bulk as SlicingBuffer, 0, length))
+    const bytes = bulk.subarray(0, length) as SlicingBuffer
+    if (this.bulkType === 36 && this.wantsBytes()) {
+      this.deliver(bytes)
+    } else {
+      this.ascii = isAscii(bytes)
+      this.deliver(this.text(this.bulkType, bytes, 0, length))
+    }
     return used
   }
 
