@@ -62,11 +62,11 @@ export class CallView implements Dispatcher, BatchTarget {
   }
 
   pipeline(commands?: CommandList): Pipeline {
-    return this.#pool.chain(this, false, commands)
+    return this.#pool.newPipeline(this, false, commands)
   }
 
   multi(commands?: CommandList): Pipeline {
-    return this.#pool.chain(this, true, commands)
+    return this.#pool.newPipeline(this, true, commands)
   }
 
   get rawReplies(): boolean {

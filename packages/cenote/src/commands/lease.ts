@@ -14,11 +14,11 @@ import { Subscriptions } from './subscriptions.js'
 /** What a lease needs to know of its pool. */
 export interface LeaseContext {
   /** Gives a command its deadline. */
-  limit(command: Command): void
+  limitCommand(command: Command): void
   prefixKeys(spec: CommandSpec, args: CommandArg[]): void
   readonly rawReplies: boolean
   /** A chain that has the pool's scripts as methods. */
-  chain(target: BatchTarget, transaction: boolean, commands?: CommandList): Pipeline
+  newPipeline(target: BatchTarget, transaction: boolean, commands?: CommandList): Pipeline
 }
 
 type LeaseCommands = Omit<Commands<'promise'>, 'multi' | 'exec' | 'execBuffer'>
@@ -69,7 +69,7 @@ export class Lease extends Commander implements BatchTarget, AsyncDisposable {
       script.prepare(command, new Set())
       command.script = undefined
     }
-    this.#context.limit(command)
+    this.#context.limitCommand(command)
     if ((spec.flags & FLAG.SUBSCRIBE) !== 0) this.#subscribe(command)
     else this.#leased.send(command)
   }
@@ -97,16 +97,16 @@ export class Lease extends Commander implements BatchTarget, AsyncDisposable {
   }
 
   pipeline(commands?: CommandList): Pipeline {
-    return this.#context.chain(this, false, commands)
+    return this.#context.newPipeline(this, false, commands)
   }
 
   /** Commands to be sent as one MULTI … EXEC by `exec()`; with `{ pipeline: false }` MULTI is sent at once. */
   multi(options: { pipeline: false }): Promise<'OK'>
   multi(commands?: CommandList): Pipeline
   multi(first?: CommandList | { pipeline?: boolean }): Pipeline | Promise<'OK'> {
-    if (Array.isArray(first)) return this.#context.chain(this, true, first as CommandList)
+    if (Array.isArray(first)) return this.#context.newPipeline(this, true, first as CommandList)
     if ((first as { pipeline?: boolean } | undefined)?.pipeline === false) return this.call('multi') as Promise<'OK'>
-    return this.#context.chain(this, true)
+    return this.#context.newPipeline(this, true)
   }
 
   /** Ends `multi({ pipeline: false })`. */

@@ -111,7 +111,7 @@ export class Router {
     const { name } = command.spec
     const core = this.core()
     if (!this.single && (name === 'wait' || name === 'waitaof'))
-      runAfterPing(command, core, () => this.pool.limit(command))
+      runAfterPing(command, core, () => this.pool.limitCommand(command))
     else core.sendBlocking(command, {})
   }
 
@@ -171,7 +171,7 @@ export class Router {
       (leased) => {
         let outstanding = commands.length
         for (const command of commands) {
-          this.pool.limit(command)
+          this.pool.limitCommand(command)
           const { onSettled } = command
           command.onSettled = () => {
             onSettled?.()
@@ -246,7 +246,7 @@ export class Router {
         const [leased] = await Promise.all([core.acquire({ label }), core.settled()])
         return leased
       },
-      limit: (command: Command) => pool.limit(command),
+      limit: (command: Command) => pool.limitCommand(command),
       fail: (command: Command, error: CenoteError) => this.core().fail(command, error),
       prefixKeys: pool.prefixKeys.bind(pool),
     }

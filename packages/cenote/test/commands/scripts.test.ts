@@ -75,3 +75,28 @@ it('a script that itself answers NOSCRIPT is believed, not sent for ever', async
   await expect(stubborn()).rejects.toThrow(/^NOSCRIPT/)
   await expect(stubborn()).rejects.toThrow(/^NOSCRIPT/)
 })
+
+it('scripts may have any name without breaking the pool', async () => {
+  const pool = openPool(server())
+  for (const name of [
+    'limit',
+    'chain',
+    'send',
+    'place',
+    'route',
+    'core',
+    'acquireLock',
+    'rateLimit',
+    'lock',
+    'release',
+  ]) {
+    pool.defineCommand(name, { lua: 'return ARGV[1]', numberOfKeys: 0 })
+    const call = (pool as unknown as Record<string, (text: string) => Promise<string>>)[name]!.bind(pool)
+    expect(await call(name)).toBe(name)
+  }
+  expect(await pool.blpop('none', 0.01)).toBeNull()
+  expect(await pool.multi().set('k', 1).exec()).toEqual([[null, 'OK']])
+  expect(await pool.withConnection((lease) => lease.get('k'))).toBe('1')
+  await pool.watch('k')
+  expect(await pool.multi().get('k').exec()).toEqual([[null, '1']])
+})
