@@ -38,7 +38,7 @@ export interface IoredisOptions {
    * Asked before each reconnect. Anything but a number ends the pool, as does `null` in place of the function. The
    * delay itself is not taken from it: dials are paced by a backoff of 10 to 200 ms and a circuit breaker.
    */
-  retryStrategy?: ((times: number) => number | undefined | null | void) | null
+  retryStrategy?: ((times: number) => unknown) | null
   /** Accepted, without effect: commands wait until their own deadline, however many reconnects that takes. Default 20. */
   maxRetriesPerRequest?: number | null
   /** Accepted, without effect: reads are sent again, writes of unknown outcome are rejected. Default true. */
