@@ -311,7 +311,7 @@ describe('mistakes that are not copied', () => {
     const call = (client: Pick<Redis, 'eval'>) => client.eval('return KEYS', 2, 'a').catch((error: unknown) => error)
     const refused = {
       message: expect.stringContaining('Number of keys'),
-      command: { args: ['return KEYS', '2', 'p:a'] },
+      command: { args: ['return KEYS', '2', 'a'] },
     }
     expect(await call(pool({ keyPrefix: 'p:' }) as unknown as Redis)).toMatchObject(refused)
     expect(await call(ioredis({ keyPrefix: 'p:' }))).toEqual(['p:a', 'p:undefined'])

@@ -1,10 +1,11 @@
 import { Socket } from 'node:net'
 import { scenarios } from '../scenarios/index.js'
+import { selfTests } from '../scenarios/self-tests.js'
 import { type ClientName, Context, makerOf } from './context.js'
 
 /** Runs one scenario in this process: `child.js <library> <client> <port>`. The last line of output is the verdict. */
 const [library = '', kind = '', port = ''] = process.argv.slice(2)
-const scenario = scenarios.find((one) => one.library === library)
+const scenario = [...scenarios, ...selfTests].find((one) => one.library === library)
 if (scenario === undefined) throw new Error(`No scenario for ${library}`)
 
 Error.stackTraceLimit = 40
@@ -13,6 +14,7 @@ process.on('unhandledRejection', (error) => unhandled.push(`unhandled rejection:
 process.on('uncaughtException', (error) => unhandled.push(`uncaught exception: ${error.stack}`))
 
 let failure: string | undefined
+let reported = false
 const run = await scenario.load()
 const context = new Context(kind as ClientName, Number(port), await makerOf(kind as ClientName))
 await context.server.ping()
@@ -41,6 +43,9 @@ setTimeout(() => report(`The process is held by ${process.getActiveResourcesInfo
 process.on('exit', () => report(undefined))
 
 function report(problem: string | undefined): void {
+  // Ending the process calls again.
+  if (reported) return
+  reported = true
   const problems = [problem, ...unhandled, ...strays].filter((text) => text !== undefined)
   process.stdout.write(`\n${JSON.stringify({ ok: problems.length === 0, problems })}\n`)
   process.exit(problems.length === 0 ? 0 : 1)
