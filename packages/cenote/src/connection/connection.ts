@@ -49,6 +49,8 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
   /** When a lease connection was last given back, and when it has lived long enough. */
   restingSince = 0
   expiresAt = Number.POSITIVE_INFINITY
+  /** Not to be lent again: of a server left behind, or not authenticated anew for being in a transaction. */
+  stale = false
   /** Lower bound of all deadlines in the queue: nothing can be due before it. */
   nextDeadline = Number.POSITIVE_INFINITY
   bytesRead = 0

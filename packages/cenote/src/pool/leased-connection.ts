@@ -25,6 +25,8 @@ const done = Promise.resolve()
 /** A connection in one borrower's hands. Remembers what to undo; after release it takes no more commands. */
 export class LeasedConnection implements ConnectionOwner {
   label = ''
+  /** Index in the set of leases that are out, -1 outside; see LeaseSet. */
+  place = -1
   stack: string | undefined
   released = false
   lost: CenoteError | undefined

@@ -16,6 +16,7 @@ import { aborted, acquireTimeout, type LeaseCounts, tooManyWaiters } from './acq
 import { expireDue } from './deadlines.js'
 import { failAll } from './dial.js'
 import type { DialRequest } from './dialer.js'
+import { LeaseSet } from './lease-set.js'
 import { LeasedConnection, type LeaseHome } from './leased-connection.js'
 import type { PoolParts } from './parts.js'
 import { signOfLife } from './sign-of-life.js'
@@ -44,15 +45,13 @@ const VALIDATE_AFTER_MS = 500
  */
 export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
   readonly waiters = new WaiterQueue()
-  readonly leased = new Set<LeasedConnection>()
+  readonly leased = new LeaseSet()
   private readonly idle: Connection[] = []
   private readonly requests = new Set<DialRequest>()
   /** Taken from the idle ones and asked for a sign of life. */
   private readonly validating = new Set<Connection>()
   /** Those of {@link validating} that may still answer in time to spare a dial. */
   private hopeful = 0
-  /** Not to be lent again: of a server left behind, or not authenticated anew for being in a transaction. */
-  private readonly stale = new WeakSet<Connection>()
   private closed = false
   /** What SELECT on the pool has chosen; connections follow when they are lent. */
   database: number
@@ -230,7 +229,7 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
     const now = performance.now()
     // Closed while still the lease's own, which knows what became of the commands it had sent.
     if (this.closed) connection.close('pool-closed', new ClosedError())
-    else if (!reusable || this.stale.has(connection)) {
+    else if (!reusable || connection.stale) {
       connection.close(
         'doubtful',
         new ConnectionError('its lease was given back with a reply outstanding or a state that cannot be undone'),
@@ -296,7 +295,7 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
   renewCredentials(renew: (connection: Connection) => void): void {
     for (const connection of this.idle) renew(connection)
     for (const { connection, inTransaction } of this.leased) {
-      if (inTransaction) this.stale.add(connection)
+      if (inTransaction) connection.stale = true
       else renew(connection)
     }
   }
@@ -318,7 +317,7 @@ export class Leases implements LeaseHome, ConnectionOwner, SuspectOwner {
 
   /** Closes idle connections, and borrowed ones when they come back. */
   retire(unwanted: (connection: Connection) => boolean): void {
-    for (const { connection } of this.leased) if (unwanted(connection)) this.stale.add(connection)
+    for (const { connection } of this.leased) if (unwanted(connection)) connection.stale = true
     for (const connection of this.idleConnections())
       if (unwanted(connection)) connection.close('max-lifetime', retired())
   }
