@@ -4,6 +4,7 @@ import type { Connection, ConnectionOwner } from '../connection/connection.js'
 import { HandshakeError } from '../connection/handshake.js'
 import { type CenoteError, ClosedError, ConnectionError, isCenoteError } from '../errors.js'
 import type { Counters } from '../observe/counters.js'
+import { backoffDelay } from '../resilience/backoff.js'
 import { Breaker } from '../resilience/breaker.js'
 import { RateLimit } from '../resilience/rate-limit.js'
 import type { Topology } from '../topology/standalone.js'
@@ -12,8 +13,11 @@ import { Dial } from './dial.js'
 
 /** Delay between dials while the server is unreachable: short enough that its return is noticed at once. */
 const DIAL_BACKOFF = { baseDelayMs: 10, factor: 2, maxDelayMs: 200 }
-/** Refusals that dialling again cannot mend soon: credentials, the server's connection limit. */
-const REFUSED_DELAY_MS = 1_000
+/**
+ * After refusals that only others can mend (credentials, the server's limit of clients): soon at first, because a
+ * rotated password or a free place is a matter of moments, then ever less often, because the server logs them.
+ */
+const REFUSED_BACKOFF = { baseDelayMs: 50, factor: 1.5, maxDelayMs: 2_000 }
 
 /** A wish for a connection. Granted in order of arrival, however many dials that takes. */
 export interface DialRequest {
@@ -159,10 +163,14 @@ export class Dialer {
       this.counters.lastDialError = failure.message
       this.counters.lastError = failure.message
       this.lastFailure = failure
-      this.breaker.failure(this.clock.refresh(), isRefusal(failure) ? REFUSED_DELAY_MS : 0, generation)
+      this.breaker.failure(this.clock.refresh(), isRefusal(failure) ? this.refusedDelay() : 0, generation)
       this.observer.onDialFailed(failure)
       throw failure
     }
+  }
+
+  private refusedDelay(): number {
+    return backoffDelay(REFUSED_BACKOFF, this.breaker.failures + 1, () => 0)
   }
 }
 

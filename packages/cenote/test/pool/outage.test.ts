@@ -151,7 +151,7 @@ describe('dials', () => {
     expect(attempts).toBeLessThanOrEqual(16)
   })
 
-  it('that are refused for the password are made once a second at most, and every caller is told', async () => {
+  it('that are refused for the password are made ever less often, and every caller is told', async () => {
     await using redis = await startRedis({ password: 'right' })
     await using pool = createPool({ port: redis.port, password: 'wrong' })
     const results = await many(50, () => pool.get('k'))
@@ -161,13 +161,13 @@ describe('dials', () => {
     expect(message).not.toContain('wrong')
     const until1s = performance.now() + 900
     while (performance.now() < until1s) await pool.get('k').catch(() => pause(5))
-    expect(pool.stats().dials.attempts).toBeLessThanOrEqual(2)
+    expect(pool.stats().dials.attempts).toBeLessThanOrEqual(6)
     // Put right on the server, the next try succeeds without a new pool.
     await redis.command('CONFIG', 'SET', 'requirepass', 'wrong')
     await until(async () => (await pool.get('k').catch(() => 'refused')) === null)
   })
 
-  it('that find the server full are made once a second at most, and served when there is room', async () => {
+  it('that find the server full are made ever less often, and served when there is room', async () => {
     await using redis = await startRedis({ config: { maxclients: 3 } })
     await using pool = createPool({ port: redis.port, maxConnections: 10 })
     await ready(pool)
@@ -176,7 +176,7 @@ describe('dials', () => {
     const refused = await pool.acquire({ timeoutMs: 400 }).catch((error: unknown) => error)
     expect(refused).toMatchObject({ code: 'CENOTE_ACQUIRE_TIMEOUT' })
     expect((refused as Error).message).toMatch(/Last dial error: .*maxclients/)
-    expect(pool.stats().dials.attempts).toBeLessThanOrEqual(5)
+    expect(pool.stats().dials.attempts).toBeLessThanOrEqual(8)
     expect(await pool.ping()).toBe('PONG')
     const waiting = pool.acquire()
     await first.release()
