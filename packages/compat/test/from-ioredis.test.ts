@@ -9,6 +9,9 @@ import { poolFor } from 'cenote/ioredis'
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 
+import { accepts } from '../src/cli.js'
+import { scenarios } from '../src/scenarios/index.js'
+
 const page = readFileSync(new URL('../../../docs/from-ioredis.md', import.meta.url), 'utf8')
 
 let server: RedisServer
@@ -49,6 +52,12 @@ describe('docs/from-ioredis.md', () => {
     const file = readFileSync(fileURLToPath(import.meta.url), 'utf8')
     expect(said.length).toBeGreaterThan(18)
     expect(said.filter((text) => !file.includes(`test('${text}'`))).toEqual([])
+  })
+
+  test('counts the libraries it speaks of', () => {
+    const refusing = scenarios.filter((scenario) => !accepts(scenario, 'cenote')).length
+    expect([scenarios.length, refusing]).toEqual([34, 5])
+    expect(page).toContain('34 libraries that take an instance run on it unchanged, five of them in the second way')
   })
 
   test('changes one line of a program, and the program still does what it did', async () => {

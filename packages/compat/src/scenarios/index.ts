@@ -25,7 +25,6 @@ export const scenarios: readonly Scenario[] = [
   { library: 'rate-limiter-flexible 11', load: from(limits, 'rateLimiterFlexible') },
   { library: 'ratelimiter 3', load: from(limits, 'ratelimiter') },
   { library: 'async-ratelimiter 1', load: from(limits, 'asyncRatelimiter') },
-  { library: 'rolling-rate-limiter 0.4', load: from(limits, 'rollingRateLimiter') },
   { library: '@nest-lab/throttler-storage-redis 1', load: from(limits, 'throttlerStorage'), needs: 'instanceof' },
   { library: 'bottleneck 2', load: from(limits, 'bottleneck') },
   { library: 'redlock 4', load: from(locks, 'redlock4') },

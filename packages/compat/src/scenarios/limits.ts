@@ -80,22 +80,6 @@ export async function asyncRatelimiter(context: Context): Promise<void> {
   await context.server.flushdb()
 }
 
-export async function rollingRateLimiter(context: Context): Promise<void> {
-  const { RedisRateLimiter } = await import('rolling-rate-limiter')
-  const limiter = new RedisRateLimiter({
-    client: context.client() as never,
-    namespace: 'r:',
-    interval: 60_000,
-    maxInInterval: 2,
-  })
-  const blocked: boolean[] = []
-  for (let i = 0; i < 4; i++) blocked.push(await limiter.limit('u'))
-  assert.deepEqual(blocked, [false, false, true, true])
-  await limiter.clear('u')
-  assert.equal(await limiter.limit('u'), false)
-  await context.server.flushdb()
-}
-
 export async function throttlerStorage(context: Context): Promise<void> {
   await import('reflect-metadata')
   const { ThrottlerStorageRedisService } = await import('@nest-lab/throttler-storage-redis')
