@@ -16,7 +16,6 @@ function run(file: string, ...args: string[]): string {
 export class Network {
   readonly host: string
   private readonly name: string
-  private readonly cable: string
   private readonly folder: string
 
   /** Why namespaces cannot be used here; undefined when they can. */
@@ -38,26 +37,37 @@ export class Network {
   }
 
   private constructor() {
-    const id = `${process.pid % 10_000}-${++serial}`
-    this.name = `cenote-${id}`
-    this.cable = `cn${id}`
+    this.name = `cenote-${process.pid}-${++serial}`
     this.folder = mkdtempSync(join(tmpdir(), 'cenote-net-'))
-    const third = (process.pid + serial) % 250
-    // From the range set aside for tests between two networks (RFC 2544).
-    this.host = `198.18.${third}.2`
-    const near = `198.18.${third}.1`
     run('ip', 'netns', 'add', this.name)
     process.once('exit', this.onExit)
     try {
-      run('ip', 'link', 'add', `${this.cable}a`, 'type', 'veth', 'peer', 'name', `${this.cable}b`, 'netns', this.name)
-      run('ip', 'addr', 'add', `${near}/30`, 'dev', `${this.cable}a`)
-      run('ip', 'link', 'set', `${this.cable}a`, 'up')
-      this.inside('ip', 'addr', 'add', `${this.host}/30`, 'dev', `${this.cable}b`)
-      this.inside('ip', 'link', 'set', `${this.cable}b`, 'up')
+      // From the range set aside for tests between two networks (RFC 2544); other runs may be using part of it.
+      const third = this.layCable()
+      this.host = `198.18.${third}.2`
+      run('ip', 'addr', 'add', `198.18.${third}.1/30`, 'dev', `cenote${third}a`)
+      run('ip', 'link', 'set', `cenote${third}a`, 'up')
+      this.inside('ip', 'addr', 'add', `${this.host}/30`, 'dev', `cenote${third}b`)
+      this.inside('ip', 'link', 'set', `cenote${third}b`, 'up')
       this.inside('ip', 'link', 'set', 'lo', 'up')
     } catch (error) {
       this.close()
       throw error
+    }
+  }
+
+  /** The name of the cable reserves its addresses: the kernel lets nobody lay a second one of that name. */
+  private layCable(): number {
+    const first = Math.floor(Math.random() * 250)
+    for (let i = 0; ; i++) {
+      const third = (first + i) % 250
+      const cable = `cenote${third}`
+      try {
+        run('ip', 'link', 'add', `${cable}a`, 'type', 'veth', 'peer', 'name', `${cable}b`, 'netns', this.name)
+        return third
+      } catch (error) {
+        if (i === 249) throw error
+      }
     }
   }
 
