@@ -1,8 +1,9 @@
 import { getEventListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { leakCheckEachTest, startRedis } from '@cenote/test-support'
+import type { RedisPool } from 'cenote'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { closeAfterEach, openPool, ready, useServer } from './support.js'
+import { closeAfterEach, nextTurn, openPool, ready, useServer } from './support.js'
 
 const server = useServer()
 leakCheckEachTest({ beforeEach, afterEach })
@@ -10,6 +11,10 @@ closeAfterEach()
 
 /** Keeps the server from answering on ordinary connections. */
 const pauseServer = (milliseconds: number) => server().command('CLIENT', 'PAUSE', milliseconds)
+
+async function written(pool: RedisPool, count: number): Promise<void> {
+  while (pool.stats().commands.inFlight < count) await nextTurn()
+}
 
 describe('redis.with', () => {
   it('gives commands, pipelines and transactions a deadline of their own', async () => {
@@ -50,11 +55,11 @@ describe('redis.with', () => {
   it('drops the reply of a written command and keeps the order of the others', async () => {
     const pool = openPool(server())
     await ready(pool)
-    await pauseServer(200)
+    await pauseServer(600)
     const abort = new AbortController()
     const given = pool.with({ signal: abort.signal }).set('k', 'written')
     const next = pool.get('k')
-    await sleep(20)
+    await written(pool, 2)
     abort.abort()
     await expect(given).rejects.toMatchObject({ name: 'AbortError', outcome: 'unknown' })
     expect(await next).toBe('written')
@@ -88,11 +93,11 @@ describe('redis.with', () => {
   it('marks writes that may run twice: they are sent again after a lost reply', async () => {
     const pool = openPool(server())
     await ready(pool)
-    await pauseServer(100)
+    await pauseServer(600)
     const marked = pool.with({ idempotent: true }).set('marked', 1)
     const plain = pool.set('plain', 1)
     plain.catch(() => undefined)
-    await sleep(20)
+    await written(pool, 2)
     pool.disconnect(true)
     expect(await marked).toBe('OK')
     await expect(plain).rejects.toMatchObject({ code: 'CENOTE_OUTCOME_UNKNOWN', outcome: 'unknown' })

@@ -89,9 +89,13 @@ describe('WATCH on the pool', () => {
 
   it('keeps a caller that does other things first apart from a stranger that watches meanwhile', async () => {
     const pool = openPool(server())
+    let go!: () => void
+    const gate = new Promise<void>((resolve) => {
+      go = resolve
+    })
     const slow = async () => {
       await pool.watch('a')
-      await sleep(60)
+      await gate
       return pool.multi().set('a', 'slow').exec()
     }
     const running = slow()
@@ -100,6 +104,7 @@ describe('WATCH on the pool', () => {
     await pool.watch('b')
     expect(await pool.multi().set('b', 'stranger').exec()).toEqual([[null, 'OK']])
     await server().command('SET', 'a', 'changed')
+    go()
     expect(await running).toBeNull()
   })
 
@@ -167,10 +172,9 @@ describe('WATCH on the pool', () => {
   })
 
   it('given up after watchTimeoutMs, or with its connection, refuses the EXEC instead of running it unprotected', async () => {
-    const pool = openPool(server(), { watchTimeoutMs: 30 })
+    const pool = openPool(server(), { watchTimeoutMs: 500 })
     await pool.watch('k')
-    await sleep(60)
-    expect(pool.stats().connections.leased).toBe(0)
+    while (pool.stats().connections.leased > 0) await sleep(10)
     await expect(pool.multi().set('k', 1).exec()).rejects.toMatchObject({ outcome: 'not-sent', code: 'CENOTE_ABORTED' })
     expect(await pool.multi().set('k', 2).exec()).toEqual([[null, 'OK']])
 
