@@ -42,8 +42,8 @@ interface Frame {
 const MAX_LINE_BYTES = 1 << 20
 /** Array slots reserved on the word of a length header alone; the rest grows as elements arrive. */
 const MAX_PREALLOCATED = 1024
-/** Bytes reserved for a bulk string on the word of its header alone. */
-const MAX_BULK_RESERVE = 1 << 20
+/** Bytes reserved for a bulk string on the word of its header alone: a value of 1 MiB fits with its CR LF. */
+const MAX_BULK_RESERVE = (1 << 20) + 4096
 
 const CR = 13
 const LF = 10
