@@ -79,13 +79,13 @@ describe('a duplicate', () => {
   })
 
   it('keeps order with its blocking commands, whose time is not held against those behind them', async () => {
-    const pool = openPool(server(), { commandTimeoutMs: 100 })
+    const pool = openPool(server(), { commandTimeoutMs: 700 })
     const duplicate = track(pool.duplicate())
     await duplicate.ping()
     const order: string[] = []
     const blocked = duplicate.blpop('list', 5).then((reply) => order.push(`blpop ${reply}`))
     const behind = duplicate.get('k').then(() => order.push('get'))
-    await new Promise((resolve) => setTimeout(resolve, 250))
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
     await pool.rpush('list', 'x')
     await Promise.all([blocked, behind])
     expect(order).toEqual(['blpop list,x', 'get'])
