@@ -89,4 +89,7 @@ async function bounded(fault: string, seed: number, start: () => Promise<FaultRe
   }
 }
 
+// Leaving by exit() lets what was made clean up after itself.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+
 process.exitCode = await main()

@@ -145,6 +145,7 @@ describe('a lane', () => {
     await until(async () => (await pool.get('nothing').catch(() => 'late')) === null)
     expect(await pool.set('mine', 1)).toBe('OK')
     expect(await redis.command('GET', 'mine')).toBe('1')
+    expect(pool.stats().closed).toEqual({})
   })
 })
 

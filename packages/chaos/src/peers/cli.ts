@@ -30,7 +30,7 @@ function measure(fault: string, client: string, seed: string): Promise<PeerResul
     const worker = fork(fileURLToPath(new URL('./worker.js', import.meta.url)), [fault, client, seed], {
       stdio: 'ignore',
     })
-    const timer = setTimeout(() => worker.kill('SIGKILL'), LIMIT_MS)
+    const timer = setTimeout(() => worker.kill(worker.killed ? 'SIGKILL' : 'SIGTERM'), LIMIT_MS)
     let result: PeerResult = { ...nothing, uncaught: 0, stuck: true }
     worker.on('message', (message) => {
       result = { ...(message as FaultResult & { uncaught: number }), client, stuck: false }

@@ -11,5 +11,6 @@ if (scenario === undefined || open === undefined) throw new Error(`No fault ${fa
 let uncaught = 0
 process.on('uncaughtException', () => uncaught++)
 process.on('unhandledRejection', () => uncaught++)
+process.once('SIGTERM', () => process.exit(1))
 const result = await runFault(scenario, Number(seed), open)
 process.send?.({ ...result, uncaught }, () => process.exit(0))
