@@ -17,6 +17,7 @@ export class Network {
   readonly host: string
   private readonly name: string
   private readonly folder: string
+  private cable: string | undefined
 
   /** Why namespaces cannot be used here; undefined when they can. */
   static unavailable(): string | undefined {
@@ -64,6 +65,7 @@ export class Network {
       const cable = `cenote${third}`
       try {
         run('ip', 'link', 'add', `${cable}a`, 'type', 'veth', 'peer', 'name', `${cable}b`, 'netns', this.name)
+        this.cable = `${cable}a`
         return third
       } catch (error) {
         if (i === 249) throw error
@@ -115,6 +117,8 @@ export class Network {
   close(): void {
     process.off('exit', this.onExit)
     try {
+      // A namespace lives on until its last connection has given up, and the cable with it.
+      if (this.cable !== undefined) run('ip', 'link', 'del', this.cable)
       run('ip', 'netns', 'del', this.name)
     } finally {
       rmSync(this.folder, { recursive: true, force: true })
