@@ -128,7 +128,7 @@ describe('the limiter', () => {
   test('leaves no key behind for good', async () => {
     await using service = new Harness(server)
     await new RateLimiter(service.redis, 'x', { attempts: 7, windowSeconds: 60 }).take('s')
-    const [key] = (await server.command('KEYS', '*')) as Buffer[]
+    const [key] = (await server.command('KEYS', '*')) as string[]
     expect(Number(await server.command('PTTL', String(key)))).toBeGreaterThan(0)
     expect(String(key)).toMatch(/^auth:limit:x:[\w-]{22}$/)
   })

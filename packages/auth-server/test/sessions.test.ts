@@ -17,7 +17,7 @@ beforeEach(async () => {
 })
 afterEach(() => service[Symbol.asyncDispose]())
 
-const keys = async () => ((await server.command('KEYS', 'auth:{*')) as Buffer[]).map(String).sort()
+const keys = async () => ((await server.command('KEYS', 'auth:{*')) as string[]).map(String).sort()
 
 describe('registering and logging in', () => {
   test('leads to a session that a check finds', async () => {
@@ -69,7 +69,7 @@ describe('registering and logging in', () => {
     let held = ''
     for (const key of await keys()) {
       const command = key.endsWith(':sessions') ? ['ZRANGE', key, 0, -1] : ['HGETALL', key]
-      held += `${key} ${JSON.stringify(((await server.command(...(command as string[]))) as Buffer[]).map(String))}\n`
+      held += `${key} ${JSON.stringify(((await server.command(...(command as string[]))) as string[]).map(String))}\n`
     }
     expect(held).toContain(tokens.sessionId)
     expect(held).toContain(createHash('sha256').update(tokens.refreshToken).digest('base64url'))
