@@ -38,6 +38,28 @@ export async function checkConnections(connections: readonly Connection[]): Prom
   )
 }
 
+/**
+ * Silence is what a connection does whose command waits at the server, so nothing would show that it is dead. The
+ * server is asked over another connection whether it still knows it.
+ */
+export async function checkWaiting(messenger: Connection | undefined, leased: Iterable<LeaseOf>): Promise<void> {
+  const waiting = [...leased].map((lease) => lease.connection).filter((c) => c.waitsOnPurpose && c.serverId > 0)
+  if (messenger === undefined || waiting.length === 0) return
+  const ids = waiting.map(({ serverId }) => String(serverId))
+  // Servers before 6.2, and users who may not list clients, leave it to the kernel's keep-alive.
+  const list = await sendInternal(messenger, 'client', 'LIST', 'ID', ...ids).catch(() => undefined)
+  if (list === undefined) return
+  const known = new Set(Array.from(String(list).matchAll(/^id=(\d+) /gm), (match) => Number(match[1])))
+  for (const connection of waiting) {
+    if (known.has(connection.serverId) || !connection.waitsOnPurpose) continue
+    connection.close('health-check', new ConnectionError('The server no longer knows the connection that waited on it'))
+  }
+}
+
+interface LeaseOf {
+  readonly connection: Connection
+}
+
 export interface HealthFacts {
   readonly stats: PoolStats
   readonly latencyMs: number | undefined

@@ -12,7 +12,7 @@ import { ConnectionBudget } from './budget.js'
 import { Credentials } from './credentials.js'
 import { Dialer } from './dialer.js'
 import { Fallback, type FallbackReason } from './fallback.js'
-import { checkConnections, HEALTH_TIMEOUT_MS, judgeHealth, probeLatency } from './health.js'
+import { checkConnections, checkWaiting, HEALTH_TIMEOUT_MS, judgeHealth, probeLatency } from './health.js'
 import { Housekeeper } from './housekeeper.js'
 import { Lane, type LaneEvents } from './lane.js'
 import type { LeasedConnection } from './leased-connection.js'
@@ -283,6 +283,7 @@ export class PoolCore implements Ticker, LaneEvents, LineHome {
   private async checkHealth(): Promise<void> {
     const lanes = this.lanes.flatMap((lane) => lane.connection ?? [])
     await checkConnections([...lanes, ...this.leases.idleConnections()])
+    await checkWaiting(lanes[0], this.leases.leased)
     await this.followName()
   }
 

@@ -1,3 +1,4 @@
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { leakCheckEachTest, RawClient, scriptedPeer, startRedis } from '@cenote/test-support'
 import { createPool } from 'cenote'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -56,6 +57,34 @@ describe('a connection that falls silent', () => {
     expect(await pool.set('k', 1)).toBe('OK')
     expect(pool.stats().commands).toMatchObject({ unknown: 0, retried: 0 })
     pool.disconnect()
+  })
+})
+
+describe('a blocking command on a connection that died in silence', () => {
+  it('is told by the next health check that its outcome is unknown, instead of waiting for ever', async () => {
+    await using redis = await startRedis()
+    // A middle box that keeps the client's side open when the server's is closed.
+    const sockets: Socket[] = []
+    const box = createServer((down) => {
+      const up = connect(redis.port, redis.host)
+      sockets.push(down, up)
+      down.on('data', (chunk) => up.destroyed || up.write(chunk)).on('error', () => undefined)
+      up.on('data', (chunk) => down.destroyed || down.write(chunk)).on('error', () => undefined)
+    })
+    await new Promise<void>((resolve) => box.listen(0, '127.0.0.1', resolve))
+    const pool = createPool({ port: (box.address() as AddressInfo).port, healthCheckIntervalMs: 50 })
+    await ready(pool)
+    const popped = pool.blpop('jobs', 0).catch((error: unknown) => error)
+    await until(async () => /cmd=blpop/.test(String(await redis.command('CLIENT', 'LIST'))))
+    const line = (await clients(redis)).find((one) => one.includes('cmd=blpop'))!
+    await redis.command('CLIENT', 'KILL', 'ID', /^id=(\d+)/.exec(line)![1]!)
+    expect(await popped).toMatchObject({
+      outcome: 'unknown',
+      message: expect.stringContaining('no longer knows the connection'),
+    })
+    pool.disconnect()
+    for (const socket of sockets) socket.destroy()
+    await new Promise((resolve) => box.close(resolve))
   })
 })
 
