@@ -1,5 +1,5 @@
 import { fork } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { scenarios } from '../faults/all.js'
@@ -7,9 +7,14 @@ import type { FaultResult } from '../run.js'
 import { peers } from './clients.js'
 import { markdown, type PeerResult, peerHead, peerLine } from './table.js'
 
-const USAGE = `npm run chaos:peers -- [--fault name]... [--client name]... [--seed n] [--markdown file]
+const USAGE = `npm run chaos:peers -- [--fault name]... [--client name]... [--seed n] [--from file] [--markdown file]
 
-Every fault against every client, each pair in a process of its own.`
+Every fault against every client, each pair in a process of its own.
+
+  --fault     only this one; may be given several times
+  --client    measure only this one; may be given several times
+  --from      take what is not measured now from the results of an earlier run
+  --markdown  also write the tables to this file`
 
 /** What a fault and its aftermath take at most; a client that is stuck is cut short. */
 const LIMIT_MS = 45_000
@@ -19,6 +24,7 @@ const { values } = parseArgs({
     fault: { type: 'string', multiple: true },
     client: { type: 'string', multiple: true },
     seed: { type: 'string', default: '1' },
+    from: { type: 'string' },
     markdown: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
@@ -50,12 +56,17 @@ async function main(): Promise<number> {
   const faults = scenarios.filter(
     ({ name, cenoteOnly }) => cenoteOnly !== true && (values.fault === undefined || values.fault.includes(name)),
   )
-  const clients = Object.keys(peers).filter((name) => values.client === undefined || values.client.includes(name))
+  const earlier =
+    values.from === undefined ? [] : (JSON.parse(readFileSync(values.from, 'utf8')).results as PeerResult[])
+  const clients = Object.keys(peers)
   const results: PeerResult[] = []
   for (const fault of faults) {
     process.stdout.write(`\n${fault.title}\n${peerHead()}\n`)
     for (const client of clients) {
-      const result = await measure(fault.name, client, values.seed)
+      const known = earlier.find((one) => one.fault === fault.name && one.client === client)
+      const wanted = values.client === undefined ? known === undefined : values.client.includes(client)
+      const result = wanted ? await measure(fault.name, client, values.seed) : known
+      if (result === undefined) continue
       results.push(result)
       process.stdout.write(`${peerLine(result)}\n`)
     }
