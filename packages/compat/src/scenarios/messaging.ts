@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type Context, called } from '../harness/context.js'
 
@@ -210,13 +209,4 @@ export async function resumableStream(context: Context): Promise<void> {
   assert.equal(await secondText, chunks.join(''))
   await Promise.all(waits)
   await context.server.flushdb()
-}
-
-export async function emitterReady(context: Context): Promise<void> {
-  const client = context.client({ lazyConnect: true })
-  assert.equal(client.status, 'wait')
-  const ready = once(client, 'ready')
-  await client.connect()
-  await ready
-  assert.equal(client.status, 'ready')
 }

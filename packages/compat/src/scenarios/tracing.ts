@@ -5,13 +5,10 @@ import type { Context } from '../harness/context.js'
 
 /** The instrumentation patches the module as it is required, so it has to come before the client's class. */
 export async function opentelemetryIoredis(context: Context): Promise<void> {
-  const { context: api, trace } = await import('@opentelemetry/api')
   const { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } = await import(
     '@opentelemetry/sdk-trace-base'
   )
   const { IORedisInstrumentation } = await import('@opentelemetry/instrumentation-ioredis')
-  void api
-  void trace
   const exporter = new InMemorySpanExporter()
   const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
   const instrumentation = new IORedisInstrumentation({ requireParentSpan: false })
