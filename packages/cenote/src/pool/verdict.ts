@@ -155,7 +155,9 @@ export class Judge {
       message =
         `Command timed out: ${name(command)} got no reply from ${this.server} in ${waited} ms ` +
         `(replies owed: ${connection.inFlight}, last byte received ${silence} ms ago, event loop lag ${lag} ms). ` +
-        (isRepeatable(command) ? 'It only reads' : 'It ran once or not at all')
+        (isRepeatable(command)
+          ? 'It only reads, so it can be asked again'
+          : 'It ran once or not at all: check the data before sending it again')
     } else {
       message =
         `Command timed out: ${name(command)} was not sent within ${waited} ms because ${this.server} ` +
