@@ -2,8 +2,10 @@
 export function toObject(pairs: readonly unknown[]): Record<string, unknown> {
   const object: Record<string, unknown> = {}
   for (let i = 0; i + 1 < pairs.length; i += 2) {
-    const key = String(pairs[i])
-    if (key in object) {
+    const name = pairs[i]
+    const key = typeof name === 'string' ? name : String(name)
+    // The one name whose assignment would not make a property.
+    if (key === '__proto__') {
       Object.defineProperty(object, key, { value: pairs[i + 1], enumerable: true, configurable: true, writable: true })
     } else {
       object[key] = pairs[i + 1]
