@@ -50,8 +50,10 @@ export async function runFault(
   }
   // Loaded by the first server started, and kept for good.
   await warmUp()
-  const leaks = new LeakWatch()
-  const network = scenario.path === 'network' ? Network.open() : undefined
+  // Remembers every timer that was ever made, so it must be gone when memory is looked at.
+  let leaks: LeakWatch | undefined = new LeakWatch()
+  const before = footprint()
+  let network = scenario.path === 'network' ? Network.open() : undefined
   let server: RedisServer | undefined
   let proxy: FaultProxy | undefined
   try {
@@ -62,12 +64,17 @@ export async function runFault(
     const result = await measure(scenario, seed, factory, server, proxy, network)
     await proxy?.close()
     await server.stop()
+    network?.close()
+    network = undefined
     const left = await leaks.expectNone(2_000).then(
       () => [],
       (error: Error) => [error.message],
     )
-    return { ...result, violations: [...result.violations, ...left] }
+    leaks = undefined
+    return { ...result, violations: [...result.violations, ...left, ...grown(before, footprint())] }
   } finally {
+    // Ends the watch when the run failed before it could.
+    await leaks?.expectNone(0).catch(() => undefined)
     await proxy?.close().catch(() => undefined)
     await server?.stop()
     network?.close()
@@ -171,6 +178,33 @@ async function measure(
     violations: [...all, ...complaints],
     messages: distinct(failures.map((call) => call.error ?? '')),
   }
+}
+
+interface Footprint {
+  readonly listeners: number
+  /** Undefined unless Node was started with --expose-gc. */
+  readonly heapBytes: number | undefined
+}
+
+/** Code that was compiled for the first time stays; what is held for each command or caller would be far more. */
+const HEAP_SLACK_BYTES = 12e6
+
+function footprint(): Footprint {
+  const collect = (globalThis as { gc?: () => void }).gc
+  collect?.()
+  return {
+    listeners: process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0),
+    heapBytes: collect === undefined ? undefined : process.memoryUsage().heapUsed,
+  }
+}
+
+function grown(before: Footprint, after: Footprint): string[] {
+  const found: string[] = []
+  if (after.listeners > before.listeners)
+    found.push(`${after.listeners - before.listeners} listeners left on the process`)
+  const bytes = (after.heapBytes ?? 0) - (before.heapBytes ?? 0)
+  if (bytes > HEAP_SLACK_BYTES) found.push(`${Math.round(bytes / 1e6)} MB more on the heap than before`)
+  return found
 }
 
 let warm = false
