@@ -165,6 +165,10 @@ async function measure(
   const back = served()
   const all = violations(scenario.mayMisdeliver === true ? { ...result, foreignReplies: 0 } : result)
   if (back === undefined) all.push(`not served again within ${RECOVERY_LIMIT_MS} ms`)
+  const limitMs = scenario.servedWithinMs
+  if (back !== undefined && limitMs !== undefined && back.settledAt - healedAt > limitMs) {
+    all.push(`served again after ${Math.round(back.settledAt - healedAt)} ms instead of ${limitMs}`)
+  }
   const asked = stats === undefined ? 0 : stats.commands.ok + stats.commands.rejected + stats.commands.unknown
   return {
     fault: scenario.name,

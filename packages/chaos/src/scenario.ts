@@ -40,6 +40,8 @@ export interface Scenario {
   readonly credentials?: { readonly username: string; readonly password: () => string }
   /** A name to resolve instead of the address. */
   readonly hostName?: string
+  /** From the moment nothing is in the way; cenote must serve by then. */
+  readonly servedWithinMs?: number
   /** Only what cenote offers can be put to this test. */
   readonly cenoteOnly?: boolean
   /** Left out of the short form. */

@@ -20,6 +20,7 @@ export const pathFaults: readonly Scenario[] = [
   {
     name: 'half-open',
     title: 'open connections go silent under load (both directions dropped); new ones work',
+    servedWithinMs: 3_000,
     path: 'network',
     async run(world) {
       const ports = await clientPorts(world)
@@ -32,6 +33,7 @@ export const pathFaults: readonly Scenario[] = [
   {
     name: 'half-open-one-way',
     title: 'replies of open connections are dropped under load; new ones work',
+    servedWithinMs: 3_000,
     long: true,
     path: 'network',
     async run(world) {
@@ -45,6 +47,7 @@ export const pathFaults: readonly Scenario[] = [
   {
     name: 'half-open-idle',
     title: 'open connections go silent while idle for 6 s; new ones work',
+    servedWithinMs: 3_000,
     path: 'network',
     long: true,
     async run(world) {
@@ -105,6 +108,7 @@ export const pathFaults: readonly Scenario[] = [
   {
     name: 'cut-at-each-byte',
     title: 'the connection is cut after 1, 2, 3, … 48 bytes of a reply',
+    servedWithinMs: 1_000,
     path: 'proxy',
     async run(world) {
       const { proxy } = world
@@ -194,6 +198,7 @@ export const pathFaults: readonly Scenario[] = [
   {
     name: 'refused-dials',
     title: 'connections cut and new ones reset for 800 ms',
+    servedWithinMs: 1_000,
     path: 'proxy',
     async run(world) {
       const { proxy } = world

@@ -27,6 +27,7 @@ export const serverFaults: readonly Scenario[] = [
   {
     name: 'kill-restart-empty',
     title: 'server killed (SIGKILL), restarted empty',
+    servedWithinMs: 1_000,
     async run(world) {
       world.injected()
       await world.server.kill()
@@ -39,6 +40,7 @@ export const serverFaults: readonly Scenario[] = [
   {
     name: 'kill-restart-aof',
     title: 'server killed (SIGKILL), restarted from its append-only file',
+    servedWithinMs: 1_000,
     server: { appendOnly: 'always' },
     run: killAndRestart,
   },
@@ -71,6 +73,7 @@ export const serverFaults: readonly Scenario[] = [
   {
     name: 'client-kill-one',
     title: 'one connection killed by the server',
+    servedWithinMs: 1_000,
     long: true,
     async run(world) {
       const list = String(await world.server.command('CLIENT', 'LIST'))
@@ -83,6 +86,7 @@ export const serverFaults: readonly Scenario[] = [
   {
     name: 'client-kill-all',
     title: 'every connection killed by the server',
+    servedWithinMs: 1_000,
     long: true,
     async run(world) {
       world.injected()
@@ -93,6 +97,7 @@ export const serverFaults: readonly Scenario[] = [
   {
     name: 'client-kill-again-and-again',
     title: 'every connection killed, every 60 ms for a second',
+    servedWithinMs: 1_000,
     async run(world) {
       world.injected()
       for (let round = 0; round < 16; round++) {
@@ -161,6 +166,7 @@ export const serverFaults: readonly Scenario[] = [
   {
     name: 'read-only',
     title: 'server demoted to a replica (READONLY) for 500 ms',
+    servedWithinMs: 1_000,
     server: { config: { 'replica-serve-stale-data': 'yes' } },
     async run(world) {
       world.injected()
