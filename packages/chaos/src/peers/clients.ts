@@ -73,7 +73,15 @@ function nodeRedisOptions(address: Address, resilient: boolean) {
   const socket = { host, port }
   if (!resilient) return { socket, username, password: password?.() }
   return {
-    socket: { ...socket, socketTimeout: 2_000, connectTimeout: 2_000, keepAlive: true, keepAliveInitialDelay: 10_000 },
+    socket: {
+      ...socket,
+      socketTimeout: 2_000,
+      connectTimeout: 2_000,
+      keepAlive: true,
+      keepAliveInitialDelay: 10_000,
+      // The default one gives up for good after a socket time-out.
+      reconnectStrategy: (retries: number) => Math.min(50 * 2 ** retries, 2_000) + Math.floor(Math.random() * 50),
+    },
     pingInterval: 1_000,
     commandOptions: { timeout: timeoutMs },
     ...(password === undefined
