@@ -5,7 +5,6 @@ export { firstKey, keyPositions, routingKey } from './keys.js'
 export { keyPatternPositions } from './rules.js'
 export {
   type CommandSpec,
-  hasFlag,
   type KeySpec,
   knownCommands,
   lookupCommand,

@@ -198,8 +198,3 @@ function decodeKeySpec(text: string): KeySpec {
     fraction: counted ? 0 : (c ?? 0),
   }
 }
-
-/** True when a flag that needs no look at the arguments is set. */
-export function hasFlag(spec: CommandSpec, bits: number): boolean {
-  return (spec.flags & bits) !== 0
-}

@@ -67,8 +67,4 @@ export class Histogram {
     }
     return counts
   }
-
-  get totalMs(): number {
-    return this.sum / 1000
-  }
 }

@@ -33,7 +33,6 @@ export interface AcquireOptions {
 
 export interface LeaseEvents {
   onConnectionClosed(connection: Connection, reason: CloseReason, error: CenoteError): void
-  onLeak(holder: LeaseHolder): void
 }
 
 /** A connection idle for longer is asked for a sign of life before it is lent; fresher ones are taken at their word. */

@@ -328,10 +328,6 @@ export class PoolCore implements Ticker, LaneEvents, LineHome {
     this.events.onPush(connection, items)
   }
 
-  onLeak(holder: { label: string; heldMs: number; stack: string | undefined }): void {
-    this.events.onLeak(holder.label, holder.heldMs, holder.stack)
-  }
-
   stats(status: string): PoolStats {
     return takeSnapshot(this, status)
   }

@@ -16,8 +16,6 @@ const GIVEN_UP_MS = 2_000
 /** Errors that prove nobody listens there any more, unlike packets that merely vanish. */
 const GONE = new Set(['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE'])
 
-export type ProbeVerdict = 'dead' | 'server-down' | 'busy'
-
 /** Has a connection under suspicion, and acts on a proven verdict. */
 export interface SuspectOwner {
   /** The connection is dead. `fresh` is a proven one that may take its place; true when it was taken. */
@@ -38,7 +36,6 @@ interface Progress {
  * deadlines.
  */
 export class Watchdog {
-  lastVerdict: ProbeVerdict | undefined
   private readonly suspects = new Map<Connection, SuspectOwner>()
   private readonly progress = new WeakMap<Connection, Progress>()
   private probing = false
@@ -94,7 +91,6 @@ export class Watchdog {
   private async judge(fresh: Connection, since: number): Promise<void> {
     const held = await this.heldByServer(fresh)
     let spare: Connection | undefined = fresh
-    this.lastVerdict = held === undefined ? 'busy' : 'dead'
     for (const [connection, owner] of this.stillSilent(since)) {
       if (held === undefined || (held.has(connection.serverId) && !this.isGivenUp(connection))) continue
       const error = new ConnectionError(
@@ -152,8 +148,7 @@ export class Watchdog {
     const code = ((error.cause as NodeJS.ErrnoException | undefined)?.code ?? '') as string
     const gone = GONE.has(code)
     const answered = !dialling || error.code === NO_GREETING || error instanceof HandshakeError
-    this.lastVerdict = answered && !gone ? 'busy' : 'server-down'
-    if (this.lastVerdict === 'busy') return
+    if (answered && !gone) return
     for (const [connection, owner] of this.stillSilent(since)) {
       if (gone && error.code !== NOT_ACCEPTED) owner.replace(connection, error, undefined)
       else owner.suspend(connection)
