@@ -1,4 +1,7 @@
 import { ConfigError } from '../errors.js'
+import { flattened, isObject } from './plain.js'
+import { flag, onlyInCode, orNull, type Rule, text } from './rule.js'
+import { SENTINEL_DEFAULTS, SENTINEL_RULES, type SentinelOptions } from './sentinel.js'
 
 /** A script as given to `scripts` and `defineCommand`. */
 export interface ScriptDefinition {
@@ -11,7 +14,7 @@ export interface ScriptDefinition {
  * Options of ioredis, so that its option objects can be passed as they are. Those without a counterpart here are
  * accepted, can be read back from `options`, and change nothing; each says why.
  */
-export interface IoredisOptions {
+export interface IoredisOptions extends SentinelOptions {
   /** ioredis' name of `commandTimeoutMs`. */
   commandTimeout?: number
   /** ioredis' name of `connectTimeoutMs`. */
@@ -61,85 +64,91 @@ export interface IoredisOptions {
   offlineQueue?: boolean
   /** Accepted, without effect. */
   commandQueue?: boolean
-  /** Sentinel and Connector settings are refused unless they are null or empty. */
-  sentinels?: unknown[] | null
-  role?: 'master' | 'slave'
-  sentinelRetryStrategy?: unknown
-  sentinelReconnectStrategy?: unknown
-  sentinelMaxConnections?: number
-  natMap?: unknown
-  enableTLSForSentinelMode?: boolean
-  updateSentinels?: boolean
-  failoverDetector?: boolean
+  /** Refused unless null or empty: send HIMPORT commands yourself. */
   himportFieldsets?: readonly unknown[]
+  /** Refused unless null: connections are opened by the pool itself. */
   Connector?: unknown
+  /** Refused unless false: call `monitor()` instead. */
   monitor?: boolean
 }
 
-type Check = (value: unknown) => string | undefined
+const finite: Rule = {
+  check(value, label) {
+    if (typeof value !== 'number' || !Number.isFinite(value))
+      throw new ConfigError(`${label} must be a number of milliseconds`)
+    return value
+  },
+  read: (text, label) => finite.check(/^-?\d+$/.test(text) ? Number(text) : text, label),
+}
 
-const flag: Check = (value) => (typeof value === 'boolean' ? undefined : 'true or false')
-const milliseconds: Check = (value) =>
-  typeof value === 'number' && Number.isFinite(value) ? undefined : 'a number of milliseconds'
-const functionOrNull: Check = (value) =>
-  value === null || typeof value === 'function' ? undefined : 'a function or null'
-const anything: Check = () => undefined
-const unsupported =
-  (instead: string): Check =>
-  (value) =>
-    value === null || value === false || (Array.isArray(value) && value.length === 0) ? undefined : instead
+const fn = orNull(onlyInCode((value) => typeof value === 'function', 'a function or null'))
 
-const CHECKS: Readonly<Record<keyof IoredisOptions, Check>> = {
-  commandTimeout: milliseconds,
-  connectTimeout: milliseconds,
-  blockingTimeout: milliseconds,
-  blockingTimeoutGrace: milliseconds,
+const list: Rule = {
+  check(value, label) {
+    if (!Array.isArray(value)) throw new ConfigError(`${label} must be a list of command names`)
+    return value
+  },
+  read: (text) => text.split(','),
+}
+
+const count: Rule = {
+  check(value, label) {
+    if (typeof value !== 'number' || Number.isNaN(value)) throw new ConfigError(`${label} must be a number or null`)
+    return value
+  },
+  read: (text, label) => count.check(/^\d+$/.test(text) ? Number(text) : text, label),
+}
+
+const scripts: Rule = {
+  ...onlyInCode(isObject, 'an object of scripts by name'),
+  check(value, label) {
+    if (!isObject(value)) throw new ConfigError(`${label} must be an object of scripts by name`)
+    return flattened(value)
+  },
+}
+
+const unsupported = (instead: string): Rule =>
+  onlyInCode(
+    (value) => value === null || value === false || (Array.isArray(value) && value.length === 0),
+    `left out: ${instead}`,
+  )
+
+export const IOREDIS_RULES: Readonly<Record<keyof IoredisOptions, Rule>> = {
+  ...SENTINEL_RULES,
+  commandTimeout: finite,
+  connectTimeout: finite,
+  blockingTimeout: finite,
+  blockingTimeoutGrace: finite,
   enableOfflineQueue: flag,
-  scripts: (value) => (typeof value === 'object' && value !== null ? undefined : 'an object of scripts by name'),
+  scripts,
   showFriendlyErrorStack: flag,
   readOnly: flag,
   disableClientInfo: flag,
-  clientInfoTag: (value) => (typeof value === 'string' ? undefined : 'a string'),
+  clientInfoTag: text(),
   autoResubscribe: flag,
-  retryStrategy: functionOrNull,
-  maxRetriesPerRequest: (value) => (value === null || typeof value === 'number' ? undefined : 'a number or null'),
+  retryStrategy: fn,
+  maxRetriesPerRequest: orNull(count),
   autoResendUnfulfilledCommands: flag,
   enableAutoPipelining: flag,
-  autoPipeliningIgnoredCommands: (value) => (Array.isArray(value) ? undefined : 'a list of command names'),
+  autoPipeliningIgnoredCommands: list,
   enableReadyCheck: flag,
-  reconnectOnError: functionOrNull,
-  maxLoadingRetryTime: milliseconds,
-  socketTimeout: milliseconds,
-  disconnectTimeout: milliseconds,
+  reconnectOnError: fn,
+  maxLoadingRetryTime: finite,
+  socketTimeout: finite,
+  disconnectTimeout: finite,
   offlineQueue: flag,
   commandQueue: flag,
-  sentinels: unsupported('left out: Sentinel is not supported by this option; give host and port of the master'),
-  role: anything,
-  sentinelRetryStrategy: anything,
-  sentinelReconnectStrategy: anything,
-  sentinelMaxConnections: anything,
-  natMap: anything,
-  enableTLSForSentinelMode: anything,
-  updateSentinels: anything,
-  failoverDetector: anything,
-  himportFieldsets: unsupported('left out: managed fieldsets are not supported; send HIMPORT commands yourself'),
-  Connector: unsupported('left out: connections are opened by the pool itself'),
-  monitor: unsupported('left out: call monitor() instead'),
+  himportFieldsets: unsupported('managed fieldsets are not supported; send HIMPORT commands yourself'),
+  Connector: unsupported('connections are opened by the pool itself'),
+  monitor: unsupported('call monitor() instead'),
 }
 
 /** What `options` shows for those that were not given; the defaults of ioredis. */
 export const IOREDIS_DEFAULTS = {
+  ...SENTINEL_DEFAULTS,
   disconnectTimeout: 2_000,
   disableClientInfo: false,
   clientInfoTag: undefined as string | undefined,
-  sentinels: null,
-  role: 'master' as const,
-  sentinelRetryStrategy: (times: number) => Math.min(times * 10, 1_000),
-  sentinelReconnectStrategy: () => 60_000,
-  natMap: null,
-  enableTLSForSentinelMode: false,
-  updateSentinels: true,
-  failoverDetector: false,
   enableOfflineQueue: true,
   enableReadyCheck: true,
   autoResubscribe: true,
@@ -150,7 +159,6 @@ export const IOREDIS_DEFAULTS = {
   maxLoadingRetryTime: 10_000,
   enableAutoPipelining: false,
   autoPipeliningIgnoredCommands: [] as string[],
-  sentinelMaxConnections: 10,
   blockingTimeoutGrace: 100,
   blockingTimeout: undefined as number | undefined,
   himportFieldsets: undefined,
@@ -162,36 +170,4 @@ export const IOREDIS_DEFAULTS = {
 /** Names of ioredis and the cenote option that means the same. */
 export const SYNONYMS = { commandTimeout: 'commandTimeoutMs', connectTimeout: 'connectTimeoutMs' } as const
 
-export const isIoredisOption = (key: string): key is keyof IoredisOptions => Object.hasOwn(CHECKS, key)
-export const ioredisOptionNames = (): string[] => Object.keys(CHECKS)
-
-/**
- * Separates ioredis' options from cenote's own, translating those with a counterpart.
- * @throws ConfigError when two names of one setting disagree, or a value is of the wrong kind
- */
-export function splitIoredisOptions(given: object): { own: Record<string, unknown>; ioredis: Record<string, unknown> } {
-  const own: Record<string, unknown> = {}
-  const ioredis: Record<string, unknown> = {}
-  for (const [key, value] of Object.entries(given)) {
-    if (value === undefined) continue
-    if (!isIoredisOption(key)) {
-      // ioredis says null where it means "not set"; its `name` is that of a Sentinel master.
-      if (value !== null) own[key] = value
-      continue
-    }
-    const problem = CHECKS[key](value)
-    if (problem !== undefined) throw new ConfigError(`${key} must be ${problem}`)
-    ioredis[key] = value
-  }
-  for (const [theirs, ours] of Object.entries(SYNONYMS)) {
-    if (ioredis[theirs] === undefined) continue
-    if (own[ours] !== undefined && Number(own[ours]) !== ioredis[theirs]) {
-      throw new ConfigError(
-        `${ours} (${String(own[ours])}) and ${theirs} (${String(ioredis[theirs])}) contradict each other; give only ${ours}`,
-      )
-    }
-    own[ours] = ioredis[theirs]
-    delete ioredis[theirs]
-  }
-  return { own, ioredis }
-}
+export const isIoredisOption = (key: string): key is keyof IoredisOptions => Object.hasOwn(IOREDIS_RULES, key)

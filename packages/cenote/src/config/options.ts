@@ -1,9 +1,12 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
+import type { ClusterNode, ClusterSettings, ResolvedCluster } from './cluster.js'
 import type { IOREDIS_DEFAULTS, IoredisOptions } from './ioredis-options.js'
 import type { Environment } from './presets.js'
+import type { ReadFrom } from './read-from.js'
+import type { SecretSource } from './secret-source.js'
+import type { ResolvedSentinel } from './sentinel.js'
 
-/** A fixed secret, or a function asked for it at each dial, so that rotated credentials are picked up. */
-export type SecretSource = string | (() => string | Promise<string>)
+export type { SecretSource } from './secret-source.js'
 
 /**
  * A client used while the pool cannot serve. An ioredis instance or another pool fits as it is; for others wrap what
@@ -30,26 +33,38 @@ export interface RetryOptions {
 
 /** Options of {@link createPool} and RedisPool. Unknown keys throw. Times are milliseconds. */
 export interface PoolOptions extends IoredisOptions {
-  /** Server address. Default 127.0.0.1, or `REDIS_HOST`. */
-  host?: string
+  /** Server name or address; names are resolved at each dial. Default localhost, or `REDIS_HOST`. */
+  host?: string | null
   /** Default 6379, or `REDIS_PORT`. */
-  port?: number | string
+  port?: number | string | null
   /** Unix socket; wins over host and port. Default none, or `REDIS_SOCKET`. */
-  path?: string
+  path?: string | null
   /** IP family for name resolution: 4, 6, or 0 for either. Default 0. */
   family?: number | string
   /** Database chosen on each connection. Default 0, or `REDIS_DB`. */
   db?: number | string
+  /** Default none, or `REDIS_USERNAME`. */
   username?: string | null
   /** Never appears in messages, statistics or logs. Default none, or `REDIS_PASSWORD`. */
   password?: SecretSource | null
-  /** TLS settings as of `tls.connect`, or true. Default: no TLS, unless the URL says rediss://. */
-  tls?: TlsOptions | boolean
+  /** TLS settings as of `tls.connect`, or true. Default: none, unless the URL says rediss://, or `REDIS_TLS…`. */
+  tls?: TlsOptions | boolean | null
+  /** Name of the Sentinel master, where `name` is to stay that of the pool. Default `name`, or `REDIS_SENTINEL_NAME`. */
+  sentinelName?: string | null
+  /** Nodes of a Redis Cluster to start from, or settings with them. Default none, or `REDIS_CLUSTER_NODES`. */
+  cluster?: readonly ClusterNode[] | string | ClusterSettings | null
+  /** Where commands that only read go, with Sentinel or Cluster. Default primary, or `REDIS_READ_FROM`. */
+  readFrom?: ReadFrom
+  /** Replicas further behind are passed over, ms. 0: no bound. Default 0, or `REDIS_MAX_REPLICA_LAG_MS`. */
+  maxReplicaLagMs?: number
   /** RESP version; servers without HELLO get 2. Default 3. */
   protocol?: 2 | 3
-  /** Connection name on the server (CLIENT SETNAME). Default none. */
+  /** Connection name on the server (CLIENT SETNAME). Default none, or `REDIS_CLIENT_NAME`. */
   connectionName?: string | null
-  /** Name of this pool in statistics, metrics and messages. Default `cenote`. */
+  /**
+   * Name of this pool in statistics, metrics and messages. Beside `sentinels` it is also the name of the master, as in
+   * ioredis, unless `sentinelName` says that. Default `cenote`.
+   */
   name?: string | null
   /** Preset to start from. Default `DEPLOYMENT_ENV`, else development. */
   environment?: Environment
@@ -115,20 +130,39 @@ export interface PoolOptions extends IoredisOptions {
   replyMapping?: 'legacy' | 'resp3'
 }
 
-type Renamed = 'path' | 'username' | 'password' | 'tls' | 'retry' | 'port' | 'db' | 'family' | 'connectionName' | 'name'
+type Renamed =
+  | 'host'
+  | 'port'
+  | 'path'
+  | 'family'
+  | 'db'
+  | 'username'
+  | 'password'
+  | 'tls'
+  | 'sentinelName'
+  | 'cluster'
+  | 'connectionName'
+  | 'name'
+  | 'retry'
 
 /** Options after defaults, presets, variables and checks; frozen. Has every key that ioredis' `options` has. */
 export type ResolvedOptions = Readonly<
   Required<Omit<PoolOptions, Renamed | keyof IoredisOptions>> & {
-    name: string
+    host: string
     port: number
-    db: number
-    family: number
     path: string | undefined
+    family: number
+    db: number
     username: string | undefined
     password: SecretSource | undefined
-    connectionName: string
     tls: TlsOptions | true | undefined
+    /** Set when sentinels say where the server is; `host`, `port` and `path` then mean nothing. */
+    sentinel: ResolvedSentinel | undefined
+    sentinelName: string | undefined
+    /** Set when the server is a cluster; `host`, `port` and `path` then mean nothing. */
+    cluster: ResolvedCluster | undefined
+    name: string
+    connectionName: string
     retry: Readonly<Required<RetryOptions>>
     connectTimeout: number
     commandTimeout: number | undefined

@@ -1,5 +1,3 @@
-import { ConfigError } from '../errors.js'
-
 export type Environment = 'development' | 'staging' | 'production'
 
 /** What an environment means unless code or a variable says otherwise. */
@@ -16,13 +14,3 @@ export const PRESETS: Readonly<Record<Environment, Preset>> = Object.freeze({
   staging: Object.freeze({ budget: 60, workers: 2 }),
   production: Object.freeze({ budget: 160, workers: 4 }),
 })
-
-/** `DEPLOYMENT_ENV`, or `development` when it is not set. */
-export function environmentFrom(variables: NodeJS.ProcessEnv): Environment {
-  const name = variables.DEPLOYMENT_ENV
-  if (name === undefined || name === '') return 'development'
-  if (Object.hasOwn(PRESETS, name)) return name as Environment
-  throw new ConfigError(
-    `DEPLOYMENT_ENV is ${JSON.stringify(name)}; it must be one of ${Object.keys(PRESETS).join(', ')}`,
-  )
-}

@@ -1,0 +1,19 @@
+import { ConfigError } from '../errors.js'
+
+/** An error for a key that nobody knows: names it, and the accepted ones that look like it, or else all. */
+export function unknownKey(what: string, key: string, accepted: readonly string[]): ConfigError {
+  const wanted = key.toLowerCase().replace(/ms$|timeout/g, '')
+  const near = accepted.filter((name) => {
+    const candidate = name.toLowerCase()
+    return (
+      wanted !== '' && (candidate.includes(wanted) || (wanted.length > 3 && candidate.startsWith(wanted.slice(0, 4))))
+    )
+  })
+  const hint = near.length > 0 ? `did you mean ${near.join(' or ')}?` : `accepted: ${accepted.join(', ')}`
+  return new ConfigError(`Unknown ${what} ${key}; ${hint}`)
+}
+
+/** @throws ConfigError for the first key that is not accepted */
+export function checkKeys(what: string, given: object, accepted: readonly string[]): void {
+  for (const key of Object.keys(given)) if (!accepted.includes(key)) throw unknownKey(what, key, accepted)
+}
