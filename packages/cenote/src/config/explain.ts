@@ -83,7 +83,7 @@ function show(option: string, value: unknown): ExplainedOption['value'] {
   if (option === 'tls' || option === 'sentinelTLS') return showTls(value)
   if (option === 'sentinels') return describeEndpoints(value as SeedEndpoint[])
   if (option === 'cluster') return describeEndpoints((value as CheckedCluster).nodes)
-  if (Array.isArray(value)) return value.join(', ')
+  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value.join(', ')
   if (typeof value === 'function') return 'a function'
   if (typeof value === 'object' && value !== null) return option === 'scripts' ? Object.keys(value).join(', ') : 'set'
   return (value ?? null) as ExplainedOption['value']

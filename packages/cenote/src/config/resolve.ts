@@ -7,9 +7,11 @@ import { settingsOfEnvironment } from './environment.js'
 import { IOREDIS_DEFAULTS, isIoredisOption } from './ioredis-options.js'
 import type { PoolOptions, ResolvedOptions } from './options.js'
 import { type Environment, PRESETS } from './presets.js'
-import { OWN_RULES, type OwnOption, RETRY_OPTIONS, type RetryOption } from './rules.js'
-import { resolveSentinel } from './sentinel.js'
-import { isGiven, type Settings } from './settings.js'
+import { OWN_RULES, type OwnOption, RETRY_OPTIONS } from './rules.js'
+import { type FlatSentinel, resolveSentinel } from './sentinel.js'
+import type { Settings } from './settings.js'
+
+const OWN_NAMES = Object.keys(OWN_RULES).filter((name) => !name.includes('.')) as OwnOption[]
 
 /** The options, with where each came from. */
 export interface Resolution {
@@ -75,28 +77,22 @@ function addPreset(settings: Settings): void {
 }
 
 function build(settings: Settings): ResolvedOptions {
-  const own: Record<string, unknown> = {}
+  const flat: Record<string, unknown> = { ...IOREDIS_DEFAULTS }
   const retry: Record<string, unknown> = {}
-  for (const name of Object.keys(OWN_RULES)) own[name] = settings.get(name as OwnOption)?.value
-  for (const name of RETRY_OPTIONS) {
-    retry[name.slice('retry.'.length)] = settings.get(name as RetryOption)?.value
-    delete own[name]
-  }
-  const ioredis: Record<string, unknown> = { ...IOREDIS_DEFAULTS }
-  for (const [name, { value }] of settings) if (isIoredisOption(name)) ioredis[name] = value
-  const flat = ioredis as typeof IOREDIS_DEFAULTS
-  const plain = flat.sentinels !== null && settings.get('enableTLSForSentinelMode')?.value === false
-  const tls = own.tls === false || plain ? undefined : (own.tls as TlsOptions | true | undefined)
-  const sentinel = resolveSentinel({ ...flat, sentinelName: own.sentinelName as string | undefined }, tls)
-  if (sentinel !== undefined) flat.enableTLSForSentinelMode = tls !== undefined
-  return Object.freeze({
-    ...flat,
-    ...own,
-    tls,
-    sentinel,
-    cluster: resolveCluster(own.cluster as CheckedCluster | undefined, flat.natMap),
-    retry: Object.freeze(retry),
-    connectTimeout: own.connectTimeoutMs,
-    commandTimeout: isGiven(settings.get('commandTimeoutMs')) ? own.commandTimeoutMs : undefined,
-  }) as unknown as ResolvedOptions
+  for (const name of OWN_NAMES) flat[name] = settings.get(name)?.value
+  for (const name of RETRY_OPTIONS) retry[name.slice('retry.'.length)] = settings.get(name)?.value
+  for (const [name, { value }] of settings) if (isIoredisOption(name)) flat[name] = value
+  const { sentinels, natMap } = flat as Pick<ResolvedOptions, 'sentinels' | 'natMap'>
+  const plain = sentinels !== null && settings.get('enableTLSForSentinelMode')?.value === false
+  const tls = flat.tls === false || plain ? undefined : (flat.tls as TlsOptions | true | undefined)
+  flat.tls = tls
+  flat.sentinel = resolveSentinel(flat as FlatSentinel, tls)
+  flat.enableTLSForSentinelMode = sentinels !== null && tls !== undefined
+  flat.cluster = resolveCluster(flat.cluster as CheckedCluster | undefined, natMap)
+  flat.retry = Object.freeze(retry)
+  flat.connectTimeout = flat.connectTimeoutMs
+  // For ioredis 0 is no time at all, not "none".
+  flat.commandTimeout = flat.commandTimeoutMs || undefined
+  // Copied, because an object grown key by key is slow to read, and these are read for every command.
+  return Object.freeze({ ...flat }) as unknown as ResolvedOptions
 }

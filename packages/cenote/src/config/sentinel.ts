@@ -148,10 +148,13 @@ export const SENTINEL_DEFAULTS = {
   preferredSlaves: undefined as SentinelOptions['preferredSlaves'],
 }
 
-type Flat = typeof SENTINEL_DEFAULTS & { readonly sentinelName: string | undefined }
+export type FlatSentinel = typeof SENTINEL_DEFAULTS & { readonly sentinelName: string | undefined }
 
 /** What the flat options mean together. @throws ConfigError when the master has no name */
-export function resolveSentinel(flat: Flat, servers: TlsOptions | true | undefined): ResolvedSentinel | undefined {
+export function resolveSentinel(
+  flat: FlatSentinel,
+  servers: TlsOptions | true | undefined,
+): ResolvedSentinel | undefined {
   const { sentinels: nodes, sentinelName: name, sentinelTLS } = flat
   if (nodes === null) return undefined
   if (name === undefined || name === '') {

@@ -111,5 +111,3 @@ export function nameMaster(settings: Settings): void {
 /** Whether they say which server to use, whatever else they say about it. */
 export const namesServer = (settings: Settings): boolean =>
   (['host', 'port', 'path', 'sentinels', 'cluster'] as const).some((name) => settings.has(name))
-
-export const isGiven = (setting: Setting | undefined): boolean => setting !== undefined && setting.source !== 'default'

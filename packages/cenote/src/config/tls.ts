@@ -61,14 +61,16 @@ function readDetail(variable: string, text: string): unknown {
   const detail = TLS_VARIABLES[variable]
   if (detail === 'servername') return text
   if (detail === 'rejectUnauthorized') return flag.read(text, variable)
+  // The text is not quoted: it may be the key itself, put where its path belongs.
+  if (text.includes('-----BEGIN '))
+    throw new ConfigError(`${variable} must be the path of a PEM file, not its contents`)
   let pem: string
   try {
     pem = readFileSync(text, 'utf8')
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    throw new ConfigError(`${variable} names a file that cannot be read (${code ?? 'unknown'}): ${text}`)
+    throw new ConfigError(`${variable} names a file that cannot be read: ${(error as NodeJS.ErrnoException).code}`)
   }
-  if (!pem.includes('-----BEGIN ')) throw new ConfigError(`${variable} names a file that holds no PEM text: ${text}`)
+  if (!pem.includes('-----BEGIN ')) throw new ConfigError(`${variable} names a file that holds no PEM text`)
   return pem
 }
 

@@ -1,6 +1,6 @@
 import { ConfigError } from '../errors.js'
 
-/** An error for a key that nobody knows: names it, and the accepted ones that look like it, or else all. */
+/** An error for a key that nobody knows: names it, and the three accepted ones that look most like it, or else all. */
 export function unknownKey(what: string, key: string, accepted: readonly string[]): ConfigError {
   const wanted = key.toLowerCase().replace(/ms$|timeout/g, '')
   const near = accepted.filter((name) => {
@@ -9,6 +9,7 @@ export function unknownKey(what: string, key: string, accepted: readonly string[
       wanted !== '' && (candidate.includes(wanted) || (wanted.length > 3 && candidate.startsWith(wanted.slice(0, 4))))
     )
   })
+  near.sort((a, b) => Math.abs(a.length - key.length) - Math.abs(b.length - key.length)).splice(3)
   const hint = near.length > 0 ? `did you mean ${near.join(' or ')}?` : `accepted: ${accepted.join(', ')}`
   return new ConfigError(`Unknown ${what} ${key}; ${hint}`)
 }

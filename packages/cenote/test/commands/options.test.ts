@@ -64,7 +64,8 @@ describe('options', () => {
     expect(() => new RedisPool({ maxRetriesPerReqest: 1 } as never)).toThrow(
       /Unknown option maxRetriesPerReqest; did you mean .*maxRetriesPerRequest/,
     )
-    expect(() => new RedisPool({ sentinels: [{ host: 'h' }] })).toThrow(/Sentinel/)
+    expect(() => new RedisPool({ sentinels: [{ host: 'h' }], name: 'mymaster' })).toThrow(/Sentinel/)
+    expect(() => new RedisPool({ cluster: ['h:7000'] })).toThrow(/Cluster/)
     expect(() => new RedisPool({ replyMapping: 'resp3', protocol: 2 })).toThrow(/protocol 3/)
     expect(() => new RedisPool({ enableOfflineQueue: 'no' as never })).toThrow(
       /enableOfflineQueue must be true or false/,
