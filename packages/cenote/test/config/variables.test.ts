@@ -37,7 +37,7 @@ const VALUES = {
   REDIS_SOCKET: ['', '/v.sock'],
   REDIS_PASSWORD: ['', 'vp'],
   REDIS_DB: ['', '6'],
-  REDIS_TLS: ['', 'true', 'false'],
+  REDIS_TLS: ['', 'true'],
   REDIS_SENTINELS: ['', 'vs'],
   REDIS_CLUSTER_NODES: ['', 'vc'],
 } as const
@@ -141,7 +141,7 @@ describe('the server that variables and code name', () => {
       if (is !== should) wrong.push(`${JSON.stringify(row)}: ${is}, not ${should}`)
     }
     expect(wrong.slice(0, 3)).toEqual([])
-    expect(count).toBe(9 * 2 * 3 * 2 * 2 * 2 * 3 * 2 * 2)
+    expect(count).toBe(9 * 2 * 3 * 2 * 2 * 2 * 2 * 2 * 2)
   })
 
   it('is the one of each variable by itself (they were ignored once there was REDIS_HOST)', () => {
@@ -308,7 +308,7 @@ describe('any environment at all', () => {
           expect(everythingOf(error as Error)).not.toContain('s3cr3t')
         }
       }),
-      { numRuns: 2_000 },
+      { numRuns: 500 },
     )
   })
 })
