@@ -19,7 +19,7 @@ export interface FallbackClient {
 }
 
 export interface RetryOptions {
-  /** Sends of one command, the first included. Default 3; 1 switches retrying off. */
+  /** Sends of one command, the first included. Default 3, or `REDIS_RETRY_ATTEMPTS`; 1 switches retrying off. */
   attempts?: number
   /** First delay, ms. Default 8. */
   baseDelayMs?: number
@@ -70,19 +70,25 @@ export interface PoolOptions extends IoredisOptions {
   environment?: Environment
   /** Processes sharing the budget; each holds budget ÷ workers. Default from the preset, or `REDIS_POOL_WORKERS`. */
   workers?: number
-  /** Connections this process may hold, lanes included. Default: the preset's budget ÷ workers. At least 2. */
+  /**
+   * Connections this process may hold, lanes included. Default: the preset's budget ÷ workers, or
+   * `REDIS_MAX_CONNECTIONS`. At least 2.
+   */
   maxConnections?: number
-  /** Lease connections kept open while idle. Default 0. */
+  /** Lease connections kept open while idle. Default 0, or `REDIS_MIN_CONNECTIONS`. */
   minConnections?: number
-  /** Shared pipelined connections. Default 1, which keeps the order of all commands; more keep it per first key. */
+  /** Shared pipelined connections. Default 1, or `REDIS_LANES`; more keep the order of commands per first key only. */
   lanes?: number
-  /** Deadline of an ordinary command, through queue, dial, write and reply. 0 means none. Default 5,000. */
+  /**
+   * Deadline of an ordinary command, through queue, dial, write and reply. 0 means none. Default 5,000, or
+   * `REDIS_COMMAND_TIMEOUT_MS`.
+   */
   commandTimeoutMs?: number
   /** Added to the block time of a blocking command before the client gives up. Default 1,000. */
   blockingGraceMs?: number
-  /** For one dial: name resolution, TCP, TLS, handshake. Default 5,000. */
+  /** For one dial: name resolution, TCP, TLS, handshake. Default 5,000, or `REDIS_CONNECT_TIMEOUT_MS`. */
   connectTimeoutMs?: number
-  /** How long a caller waits for a lease. Default 5,000. */
+  /** How long a caller waits for a lease. Default 5,000, or `REDIS_ACQUIRE_TIMEOUT_MS`. */
   acquireTimeoutMs?: number
   /** Callers that may wait for a lease; more are refused at once. Default 10,000. */
   maxWaiters?: number
@@ -90,11 +96,17 @@ export interface PoolOptions extends IoredisOptions {
   maxQueuedCommands?: number
   /** Bytes of commands parked while no server is reachable. Default 64 MiB. */
   maxQueuedBytes?: number
-  /** Lease connections idle for longer are closed, down to `minConnections`. 0: never. Default 30,000. */
+  /**
+   * Lease connections idle for longer are closed, down to `minConnections`. 0: never. Default 30,000, or
+   * `REDIS_IDLE_TIMEOUT_MS`.
+   */
   idleTimeoutMs?: number
-  /** Connections older than this are replaced between commands, spread by up to 10 %. 0: never. Default 1,800,000. */
+  /**
+   * Connections older than this are replaced between commands, spread by up to 10 %. 0: never. Default 1,800,000, or
+   * `REDIS_MAX_LIFETIME_MS`.
+   */
   maxLifetimeMs?: number
-  /** Time between active health checks. 0: none. Default 30,000. */
+  /** Time between active health checks. 0: none. Default 30,000, or `REDIS_HEALTH_CHECK_INTERVAL_MS`. */
   healthCheckIntervalMs?: number
   /** Replies owed and nothing read for this long: the watchdog looks. 0: never. Default 1,000. */
   watchdogMs?: number
@@ -115,8 +127,12 @@ export interface PoolOptions extends IoredisOptions {
   fallback?: FallbackClient
   /** An outage longer than this makes new commands fail at once instead of waiting. Default 5,000. */
   failFastAfterMs?: number
+  /** When commands that did not run, or only read, are sent again. */
   retry?: RetryOptions
-  /** Record where each lease was borrowed, and warn when it is held for longer than this. 0: off. Default 0. */
+  /**
+   * Record where each lease was borrowed, and warn when it is held for longer than this. 0: off. Default 0, or
+   * `REDIS_LEAK_DETECTION_MS`.
+   */
   leakDetectionMs?: number
   /** A WATCH on the pool that sees no EXEC, DISCARD or UNWATCH for this long is given up. Default 30,000. */
   watchTimeoutMs?: number
