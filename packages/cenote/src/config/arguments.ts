@@ -46,7 +46,7 @@ function fill(into: Record<PropertyKey, unknown>, from: Record<PropertyKey, unkn
 /** What a duplicate starts from: all options but those that the override gives under their other name. */
 export function inheritOptions(base: PoolOptions, override: PoolOptions): PoolOptions {
   const inherited: Record<string, unknown> = plainCopy(base)
-  const overriding = plainCopy(override)
+  const overriding = plainCopy(override ?? {})
   for (const [theirs, ours] of Object.entries(SYNONYMS)) delete inherited[theirs in overriding ? ours : theirs]
   // It is made anew from the flat options, which say the same.
   delete inherited.sentinel

@@ -35,7 +35,9 @@ export const VARIABLES: readonly string[] = [
 export function settingsOfEnvironment(variables: NodeJS.ProcessEnv, code: Settings): FromEnvironment {
   const set = new Map<string, string>()
   for (const variable of [...VARIABLES, 'REDIS_SERVICE_HOST', 'REDIS_SERVICE_PORT']) {
-    const text = variables[variable]
+    const given = variables[variable]
+    // Spaces and line ends get in by scripts and mounted files; in a password they may be meant.
+    const text = variable.endsWith('PASSWORD') ? given : given?.trim()
     if (text !== undefined && text !== '') set.set(variable, text)
   }
   const reader = new Reader(set, code)
@@ -74,7 +76,6 @@ class Reader implements FromEnvironment {
     const url = this.set.get('REDIS_URL')
     if (url !== undefined) {
       for (const [name, setting] of settingsOfUrl(url, 'REDIS_URL', 'REDIS_URL')) this.settings.set(name, setting)
-      nameMaster(this.settings)
     }
     this.readAddress()
     addFromNodes(this.settings)
@@ -92,6 +93,7 @@ class Reader implements FromEnvironment {
       if (this.settings.has('sentinels')) this.take(variable, option)
       else this.pass('there are no sentinels', variable)
     }
+    if (this.settings.get('sentinels')?.source === 'REDIS_URL') nameMaster(this.settings)
   }
 
   private readAddress(): void {

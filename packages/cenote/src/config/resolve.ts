@@ -87,7 +87,7 @@ function build(settings: Settings): ResolvedOptions {
   const tls = flat.tls === false || plain ? undefined : (flat.tls as TlsOptions | true | undefined)
   flat.tls = tls
   flat.sentinel = resolveSentinel(flat as FlatSentinel, tls)
-  flat.enableTLSForSentinelMode = sentinels !== null && tls !== undefined
+  if (sentinels !== null) flat.enableTLSForSentinelMode = tls !== undefined
   flat.cluster = resolveCluster(flat.cluster as CheckedCluster | undefined, natMap)
   flat.retry = Object.freeze(retry)
   flat.connectTimeout = flat.connectTimeoutMs

@@ -2,6 +2,7 @@ import { cluster } from './cluster.js'
 import { isHost } from './endpoints.js'
 import { IOREDIS_RULES, type IoredisOptions } from './ioredis-options.js'
 import type { PoolOptions, RetryOptions } from './options.js'
+import { isObject } from './plain.js'
 import { PRESETS } from './presets.js'
 import { readFrom } from './read-from.js'
 import {
@@ -33,7 +34,8 @@ const host = text(
   'a host name or an address; a port goes into port, a whole URL before the options or into REDIS_URL',
 )
 const fallbackClient = onlyInCode(
-  (value) => typeof (value as { call?: unknown } | null)?.call === 'function',
+  // Every function has a method of that name.
+  (value) => isObject(value) && typeof value.call === 'function',
   'a client with a method call(command, ...args) that returns a promise',
 )
 

@@ -1,7 +1,7 @@
-import { Cluster } from 'ioredis'
+import { Cluster, type ClusterOptions as TheirClusterOptions } from 'ioredis'
 import { describe, expect, it } from 'vitest'
 import { parseClusterNodes } from '../../src/config/cluster.js'
-import { clusterArguments } from '../../src/config/cluster-arguments.js'
+import { type ClusterOptions, clusterArguments } from '../../src/config/cluster-arguments.js'
 import type { PoolOptions } from '../../src/config/options.js'
 import type { ReadFromFunction } from '../../src/config/read-from.js'
 import { configError, everythingOf, resolved, type Variables } from './support.js'
@@ -210,6 +210,12 @@ describe('the arguments of new Cluster(nodes, options) of ioredis', () => {
     expect(chosen).toEqual(new Set(candidates))
     expect(made(['a'], { scaleReads: 'slave', readFrom: 'replica' }).readFrom).toBe('replica')
     expect(configError(() => made(['a'], { scaleReads: 'replica' })).message).toMatch(/readFrom is its other name/)
+  })
+
+  it('have types that fit', () => {
+    const theirs: Omit<TheirClusterOptions, 'scaleReads'> = {}
+    const ours: ClusterOptions = theirs
+    expect(made(['a'], ours).readFrom).toBe('primary')
   })
 
   it('that nobody knows are refused', () => {

@@ -181,6 +181,12 @@ describe('options', () => {
     ])
   })
 
+  it('of ioredis have types that fit', () => {
+    const theirs: RedisOptions = { host: 'h' }
+    const ours: PoolOptions = theirs
+    expect(resolved({}, ours).host).toBe('h')
+  })
+
   it('of ioredis are all taken', () => {
     const types = readFileSync(new URL(import.meta.resolve('ioredis/built/redis/RedisOptions.d.ts')), 'utf8')
     const named = [...types.matchAll(/^ {4}(\w+)\?: /gm)].map(([, name]) => name!)
@@ -204,6 +210,7 @@ describe('options', () => {
     [{ environment: 'prod' as never }, /environment must be one of development, staging, production/],
     [{ password: 5 as never }, /password must be a string or a function/],
     [{ tls: 'yes' as never }, /tls must be true or an object/],
+    [{ fallback: (() => 1) as never }, /fallback must be a client with a method call/],
     [{ lanes: 20 }, /lanes \(20\) must be below maxConnections \(20, from preset development\)/],
     [{ minConnections: 20 }, /minConnections \(20\) exceeds maxConnections − lanes \(19\)/],
     [{ commandTimeout: 1, commandTimeoutMs: 2 }, /contradict each other; give only commandTimeoutMs/],

@@ -201,6 +201,10 @@ describe('sentinels', () => {
     expect(configError(() => resolved({ REDIS_SENTINELS: 'a' })).message).toMatch(/REDIS_SENTINEL_NAME/)
     expect(resolved({ REDIS_URL: 'redis+sentinel://h', REDIS_SENTINEL_NAME: 'm' }).sentinel?.name).toBe('m')
     expect(resolved({ REDIS_URL: 'redis+sentinel://h?name=m' }).sentinel?.name).toBe('m')
+    const both = resolved({ REDIS_URL: 'redis+sentinel://h?name=auth', REDIS_SENTINEL_NAME: 'm' })
+    expect(both).toMatchObject({ name: 'auth', sentinel: { name: 'm' } })
+    const apart = { REDIS_URL: 'redis:///?name=auth', REDIS_SENTINELS: 'a' }
+    expect(configError(() => resolved(apart)).message).toMatch(/REDIS_SENTINEL_NAME/)
   })
 
   it('take their master’s name from `name` only where both are given, so that a pool keeps its own', () => {

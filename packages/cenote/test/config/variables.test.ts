@@ -185,6 +185,18 @@ describe('the server that variables and code name', () => {
     expect(resolved({ DEPLOYMENT_ENV: 'x' }, { environment: 'staging' }).environment).toBe('staging')
   })
 
+  it('is understood with spaces and line ends around it, which only a password keeps', () => {
+    const variables = {
+      REDIS_HOST: ' h\n',
+      REDIS_PORT: '7000 ',
+      REDIS_TLS: 'true ',
+      REDIS_PASSWORD: ' p\n',
+      REDIS_DB: ' ',
+    }
+    expect(server(variables)).toEqual({ host: 'h', port: 7000, db: 0, tls: true, password: ' p\n' })
+    expect(server({ REDIS_URL: 'redis://h/2\n' })).toMatchObject({ host: 'h', db: 2 })
+  })
+
   it('comes from REDIS_URL as far as that contains it', () => {
     expect(resolved({ REDIS_URL: 'redis://h?commandTimeoutMs=7', REDIS_COMMAND_TIMEOUT_MS: '9' })).toMatchObject({
       commandTimeoutMs: 7,
