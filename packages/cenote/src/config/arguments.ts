@@ -48,7 +48,5 @@ export function inheritOptions(base: PoolOptions, override: PoolOptions): PoolOp
   const inherited: Record<string, unknown> = plainCopy(base)
   const overriding = plainCopy(override ?? {})
   for (const [theirs, ours] of Object.entries(SYNONYMS)) delete inherited[theirs in overriding ? ours : theirs]
-  // It is made anew from the flat options, which say the same.
-  delete inherited.sentinel
   return { ...inherited, ...overriding }
 }
