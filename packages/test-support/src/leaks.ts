@@ -1,3 +1,4 @@
+import { createHook } from 'node:async_hooks'
 import { Socket } from 'node:net'
 import { type RedisServer, runningServers } from './redis-server.js'
 
@@ -6,13 +7,20 @@ interface Traced<T> {
   readonly origin: string
 }
 
-type TimerFunction = (...args: never[]) => NodeJS.Timeout
+const UNKNOWN = 'unknown place'
+
+/** Deep enough to see past the frames of the runtime, whatever the code under test has made of the usual depth. */
+const STACK_DEPTH = 20
 
 function originOf(skip: (...args: never[]) => unknown): string {
   const holder: { stack?: string } = {}
+  const depth = Error.stackTraceLimit
+  Error.stackTraceLimit = STACK_DEPTH
   Error.captureStackTrace(holder, skip)
+  Error.stackTraceLimit = depth
   const own = (holder.stack ?? '').split('\n').slice(1)
-  return own.find((line) => !line.includes('node:') && !line.includes('node_modules'))?.trim() ?? 'unknown place'
+  const isOurs = (line: string) => /[\\/]/.test(line) && !line.includes('node:') && !line.includes('node_modules')
+  return own.find(isOurs)?.trim() ?? UNKNOWN
 }
 
 function counts(names: readonly string[]): Map<string, number> {
@@ -34,8 +42,7 @@ export class LeakWatch {
 
   constructor() {
     this.#watchSockets()
-    this.#watchTimers('setTimeout')
-    this.#watchTimers('setInterval')
+    this.#watchTimers()
   }
 
   /**
@@ -91,21 +98,19 @@ export class LeakWatch {
     })
   }
 
-  #watchTimers(name: 'setTimeout' | 'setInterval'): void {
-    const original = globalThis[name] as unknown as TimerFunction
-    const watched: TimerFunction = (...args) => {
-      const timer = original(...args)
-      this.#timers.push({ resource: timer, origin: originOf(watched) })
-      return timer
-    }
-    const replacement = Object.assign(watched, original) as unknown as typeof globalThis.setTimeout
-    ;(globalThis as Record<string, unknown>)[name] = replacement
-    this.#restore.push(() => {
-      // Somebody's fake timers may sit on top of ours; they put back what they found.
-      if ((globalThis as Record<string, unknown>)[name] === replacement) {
-        ;(globalThis as Record<string, unknown>)[name] = original
-      }
+  /** By the runtime's own hook: code may have taken `setTimeout` before the watch began, as the pool does. */
+  #watchTimers(): void {
+    const timers = this.#timers
+    const hook = createHook({
+      init: function init(_id, type, _trigger, resource) {
+        if (type !== 'Timeout') return
+        const origin = originOf(init)
+        // Timers of the test runner and of other packages are none of ours.
+        if (origin !== UNKNOWN) timers.push({ resource: resource as NodeJS.Timeout, origin })
+      },
     })
+    hook.enable()
+    this.#restore.push(() => hook.disable())
   }
 }
 
