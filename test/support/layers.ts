@@ -1,28 +1,32 @@
+import { readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { importsOf, sourcesIn } from './sources.js'
 
+const base = ['errors.ts', 'timers.ts']
 const side = ['metadata', 'wire', 'resilience', 'observe', 'config']
 
 /** Which layers each layer may import from, besides itself. The top level is `index.ts` and the subpath entries. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
   'errors.ts': [],
-  metadata: ['errors.ts'],
-  wire: ['errors.ts'],
-  resilience: ['errors.ts'],
-  observe: ['errors.ts'],
-  config: ['errors.ts'],
-  connection: ['errors.ts', ...side],
-  topology: ['errors.ts', ...side, 'connection'],
-  pool: ['errors.ts', ...side, 'connection', 'topology'],
-  commands: ['errors.ts', ...side, 'connection', 'topology', 'pool'],
-  'top level': ['errors.ts', ...side, 'connection', 'topology', 'pool', 'commands'],
+  'timers.ts': [],
+  metadata: base,
+  wire: base,
+  resilience: base,
+  observe: base,
+  config: base,
+  connection: [...base, ...side],
+  node: [...base, ...side, 'connection'],
+  topology: [...base, ...side, 'connection', 'node'],
+  pool: [...base, ...side, 'connection', 'node', 'topology'],
+  commands: [...base, ...side, 'connection', 'node', 'topology', 'pool'],
+  'top level': [...base, ...side, 'connection', 'node', 'topology', 'pool', 'commands'],
 }
 
 /** The shape of a snapshot binds nobody to an implementation. */
 const typesForAll = 'observe/report.ts'
 
 function layerOf(path: string): string {
-  if (path === 'errors.ts') return path
+  if (base.includes(path)) return path
   return path.includes('/') ? (path.split('/')[0] as string) : 'top level'
 }
 
@@ -46,4 +50,39 @@ export function layerViolations(folder: string): string[] {
     }
   }
   return violations
+}
+
+/**
+ * Files that come back to themselves by their imports, types included, as `a.ts → b.ts → a.ts`. In such a circle no file
+ * can be understood, or changed, without the others.
+ */
+export function importCircles(folder: string): string[] {
+  const graph = new Map<string, string[]>()
+  for (const path of sourcesIn(folder)) {
+    const targets = importsOf(join(folder, path))
+      .filter(({ specifier }) => specifier.startsWith('.'))
+      .map(({ specifier }) => relative(folder, join(folder, dirname(path), specifier)).replace(/\.js$/, '.ts'))
+    graph.set(path, targets)
+  }
+  const circles: string[] = []
+  const done = new Set<string>()
+  const visit = (path: string, way: readonly string[]): void => {
+    const at = way.indexOf(path)
+    if (at >= 0) circles.push([...way.slice(at), path].join(' → '))
+    else if (!done.has(path)) {
+      for (const target of graph.get(path) ?? []) visit(target, [...way, path])
+      done.add(path)
+    }
+  }
+  for (const path of graph.keys()) visit(path, [])
+  return circles
+}
+
+/** Files that export more than one class, as `path: A, B`. A class is an idea; what it needs to itself stays inside. */
+export function crowdedFiles(folder: string): string[] {
+  return sourcesIn(folder).flatMap((path) => {
+    const text = readFileSync(join(folder, path), 'utf8')
+    const names = [...text.matchAll(/^export (?:abstract )?class (\w+)/gm)].map((match) => match[1] as string)
+    return names.length > 1 ? [`${path}: ${names.join(', ')}`] : []
+  })
 }

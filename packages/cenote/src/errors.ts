@@ -51,22 +51,47 @@ export interface FailedCommand {
   args: string[]
 }
 
+/** What an error is about; put into words only when somebody asks. */
+export interface Describable {
+  describe(): FailedCommand
+}
+
 /**
  * The server answered with an error. `message` is the server's text, unchanged; `name` is `ReplyError` and
- * `command` names the command, as users of ioredis expect.
+ * `command` names the command, as users of ioredis expect. It has no stack of its own: it comes from the wire.
  */
 export class ReplyError extends CenoteError {
-  declare command?: FailedCommand
   declare previousErrors?: Error[]
+  #about: Describable | undefined
+  #command: FailedCommand | undefined
 
   constructor(message: string) {
+    // A stack of the decoder tells nobody anything, and costs more than decoding the reply.
+    const depth = Error.stackTraceLimit
+    Error.stackTraceLimit = 0
     super('CENOTE_REPLY', 'rejected', message, replyContext)
+    Error.stackTraceLimit = depth
   }
 
   /** First word of the server's text: `ERR`, `WRONGTYPE`, `READONLY`, … */
   get kind(): string {
     const end = this.message.indexOf(' ')
     return end < 0 ? this.message : this.message.slice(0, end)
+  }
+
+  /** The command it answers, arguments as text; those that are secrets hidden. Not enumerable, so logs show no values. */
+  get command(): FailedCommand | undefined {
+    this.#command ??= this.#about?.describe()
+    return this.#command
+  }
+
+  set command(command: FailedCommand | undefined) {
+    this.#command = command
+  }
+
+  /** @internal */
+  concerns(about: Describable): void {
+    this.#about = about
   }
 
   static {

@@ -4,6 +4,7 @@ import { RedisPool } from './commands/redis-pool.js'
 import type { Script } from './commands/script.js'
 import type { PoolOptions } from './config/options.js'
 import { type BatchSink, BINARY, type Command, type Transform } from './connection/command.js'
+import { ReplyError } from './errors.js'
 import { type CommandSpec, lookupCommand } from './metadata/lookup.js'
 
 /** The `Redis` class of the application's own copy of ioredis, 5 or 6, or a class derived from it. */
@@ -46,6 +47,7 @@ export function poolFor<R extends RedisClass>(
   ) {
     throw new TypeError("poolFor() takes the Redis class first: import { Redis } from 'ioredis'")
   }
+  recogniseReplies((Redis as { ReplyError?: unknown }).ReplyError)
   const pool = typeof first === 'string' ? new RedisPool(first, second) : new RedisPool(first)
   return adopt(pool, Redis) as unknown as InstanceType<R> & PoolMethods
 }
@@ -57,6 +59,21 @@ interface Sender {
 }
 
 type Prototype = Record<PropertyKey, unknown>
+
+/**
+ * Lets `error instanceof Redis.ReplyError` hold for what the server answers through a pool. The errors cannot descend from
+ * that class and from ours, so the class is taught to recognise them; what derives from it is left as it is.
+ */
+function recogniseReplies(theirs: unknown): void {
+  if (typeof theirs !== 'function' || Object.hasOwn(theirs, Symbol.hasInstance)) return
+  const ordinary = Function.prototype[Symbol.hasInstance]
+  Object.defineProperty(theirs, Symbol.hasInstance, {
+    value(this: unknown, value: unknown): boolean {
+      return ordinary.call(this as never, value) || (this === theirs && value instanceof ReplyError)
+    },
+    configurable: true,
+  })
+}
 
 /** One prototype per class of client and class of ioredis. */
 const bridges = new WeakMap<object, WeakMap<object, object>>()
@@ -261,7 +278,8 @@ function announceBatch(client: Sender, commands: readonly Command[]): void {
             sink.settle(index, error, value)
           },
         },
-        recall: { value: () => sink.recall() },
+        queueErrors: { get: () => sink.queueErrors },
+        restart: { value: () => sink.restart?.() },
       }) as BatchSink
       observed.set(sink, wrapper)
     }

@@ -1,4 +1,5 @@
 import type { CommandArg } from '../wire/encode.js'
+import { protectedly } from './foreign.js'
 
 /** What a caller may pass: flattened one level, numbers and everything else as text, null and undefined as ''. */
 export type ArgumentInput = unknown
@@ -25,17 +26,6 @@ export function callBack<T>(promise: Promise<T>, callback: Callback<T> | undefin
     (error: Error) => protectedly(() => callback(error)),
   )
   return promise
-}
-
-/** Runs a caller's function; what it throws is thrown outside of ours. */
-export function protectedly(run: () => unknown): void {
-  try {
-    run()
-  } catch (error) {
-    setImmediate(() => {
-      throw error
-    })
-  }
 }
 
 /** Turns what was passed into what goes on the wire; the array itself is reused when it already is that. */

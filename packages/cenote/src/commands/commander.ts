@@ -102,6 +102,13 @@ export function installCommands(prototype: Dispatcher): void {
   for (const [name, value] of methods) if (!(name in prototype)) put(prototype, name, value)
 }
 
+/** The methods of a command, one of which somebody has called when the command is dispatched. */
+export function entryPoints({ name }: CommandSpec): Method[] {
+  const { call, callBuffer, send_command } = Commander.prototype
+  const called = [methods.get(name), methods.get(`${name}Buffer`), call, callBuffer, send_command]
+  return called.filter((method) => method !== undefined) as Method[]
+}
+
 export function defineMethod(target: object, name: string, value: Method): void {
   put(target, name, named(name, value))
 }

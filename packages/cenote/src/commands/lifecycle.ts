@@ -1,6 +1,8 @@
 import type { EventEmitter } from 'node:events'
 import type { ResolvedOptions } from '../config/options.js'
 import { type CenoteError, ClosedError } from '../errors.js'
+import { nextTick } from '../timers.js'
+import { protectedly } from './foreign.js'
 
 /** Where a client is in its life; the words are ioredis'. */
 export type PoolStatus = 'wait' | 'connecting' | 'connect' | 'ready' | 'monitoring' | 'close' | 'reconnecting' | 'end'
@@ -61,12 +63,12 @@ export class Lifecycle {
     this.onConnecting()
     this.attempts = 0
     this.move('connect')
-    this.move('ready')
-    this.settle((waiter) => waiter.resolve())
-  }
-
-  onMonitoring(): void {
-    this.move('monitoring')
+    // The status is `connect` while its listeners run, as with ioredis.
+    nextTick(() => {
+      if (this.state !== 'connect') return
+      this.move('ready')
+      this.settle((waiter) => waiter.resolve())
+    })
   }
 
   /** The connection was lost, or a dial failed while there was none. */
@@ -80,10 +82,23 @@ export class Lifecycle {
   private fall(): void {
     this.move('close')
     this.rejectWaiters()
-    const { retryStrategy } = this.options
-    const delay = typeof retryStrategy === 'function' ? retryStrategy(++this.attempts) : undefined
+    const delay = this.askToRetry()
+    // It may have ended the client itself.
+    if (this.state !== 'close') return
     if (typeof delay === 'number') this.move('reconnecting', delay)
     else this.giveUp()
+  }
+
+  private askToRetry(): unknown {
+    const { retryStrategy } = this.options
+    if (typeof retryStrategy !== 'function') return undefined
+    const attempt = ++this.attempts
+    // One that throws has not decided anything, so we go on.
+    let answer: unknown = 0
+    protectedly(() => {
+      answer = retryStrategy(attempt)
+    })
+    return answer
   }
 
   onDialFailed(error: CenoteError): void {
@@ -100,8 +115,8 @@ export class Lifecycle {
 
   /** An error without a listener is in the statistics; it must never take the process down. */
   report(error: CenoteError): void {
-    process.nextTick(() => {
-      if (this.holder.listenerCount('error') > 0) this.holder.emit('error', error)
+    nextTick(() => {
+      if (this.holder.listenerCount('error') > 0) protectedly(() => this.holder.emit('error', error))
     })
   }
 
@@ -116,6 +131,6 @@ export class Lifecycle {
   private move(status: PoolStatus, ...args: unknown[]): void {
     this.state = status
     this.holder.status = status
-    process.nextTick(() => this.holder.emit(status, ...args))
+    nextTick(() => protectedly(() => this.holder.emit(status, ...args)))
   }
 }

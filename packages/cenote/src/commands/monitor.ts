@@ -1,10 +1,12 @@
 import { EventEmitter } from 'node:events'
 import type { ResolvedOptions } from '../config/options.js'
 import type { Connection } from '../connection/connection.js'
-import { sendInternal } from '../connection/handshake.js'
+import { sendInternal } from '../connection/internal.js'
 import type { CenoteError } from '../errors.js'
-import { type LineHome, PrivateLine } from '../pool/private-line.js'
-import { protectedly } from './args.js'
+import type { Line } from '../node/line.js'
+import { nextTick } from '../timers.js'
+import type { Core } from './core.js'
+import { protectedly } from './foreign.js'
 
 /** One command the server was given, as MONITOR shows it. */
 export interface MonitoredCommand {
@@ -23,30 +25,35 @@ export interface MonitoredCommand {
 export class Monitor extends EventEmitter implements AsyncDisposable {
   status: 'connecting' | 'monitoring' | 'reconnecting' | 'end' = 'connecting'
   readonly mode = 'monitor'
-  readonly #line: PrivateLine
+  private readonly line: Line
 
   constructor(
     readonly options: ResolvedOptions,
-    home: LineHome,
+    core: Pick<Core, 'openLine'>,
   ) {
     super()
-    this.#line = new PrivateLine({ ...options, healthCheckIntervalMs: 0 }, home, {
-      onConnecting: () => undefined,
-      onReady: (connection) => this.#start(connection),
-      onLost: (error, willReconnect) => {
-        if (!willReconnect) return
-        this.#fail(error)
-        this.#move('reconnecting')
+    const own = { ...options, healthCheckIntervalMs: 0 }
+    this.line = core.openLine(
+      own,
+      {
+        onConnecting: () => undefined,
+        onReady: (connection) => this.start(connection),
+        onLost: (error, willReconnect) => {
+          if (!willReconnect) return
+          this.fail(error)
+          this.move('reconnecting')
+        },
+        onError: (error) => this.fail(error),
+        onPush: (_connection, items) => this.report(items),
       },
-      onError: (error) => this.#fail(error),
-      onPush: (_connection, items) => this.#report(items),
-    })
-    this.#line.connect()
+      'monitor',
+    )
+    this.line.connect()
   }
 
   /** Resolves once the server reports; rejects, and opens nothing, at the first error. */
-  static open(options: ResolvedOptions, home: LineHome): Promise<Monitor> {
-    const monitor = new Monitor(options, home)
+  static open(options: ResolvedOptions, core: Pick<Core, 'openLine'>): Promise<Monitor> {
+    const monitor = new Monitor(options, core)
     return new Promise((resolve, reject) => {
       const onError = (error: Error) => {
         monitor.disconnect()
@@ -60,34 +67,34 @@ export class Monitor extends EventEmitter implements AsyncDisposable {
     })
   }
 
-  #start(connection: Connection): void {
+  private start(connection: Connection): void {
     connection.subscriber = true
     sendInternal(connection, 'monitor').then(
-      () => this.#move('monitoring'),
-      (error: CenoteError) => this.#fail(error),
+      () => this.move('monitoring'),
+      (error: CenoteError) => this.fail(error),
     )
   }
 
-  #report(items: unknown[]): void {
+  private report(items: unknown[]): void {
     const command = parseMonitorLine(String(items[1]))
     if (command === undefined) return
     protectedly(() => this.emit('monitor', command.time, command.args, command.source, command.database))
   }
 
-  #fail(error: CenoteError): void {
-    if (this.listenerCount('error') > 0) this.emit('error', error)
+  private fail(error: CenoteError): void {
+    if (this.listenerCount('error') > 0) protectedly(() => this.emit('error', error))
   }
 
-  #move(status: Monitor['status']): void {
+  private move(status: Monitor['status']): void {
     if (this.status === 'end') return
     this.status = status
-    process.nextTick(() => this.emit(status))
+    nextTick(() => protectedly(() => this.emit(status)))
   }
 
   disconnect(): void {
-    this.#line.destroy()
-    if (this.status !== 'end') process.nextTick(() => this.emit('close'))
-    this.#move('end')
+    this.line.destroy()
+    if (this.status !== 'end') nextTick(() => protectedly(() => this.emit('close')))
+    this.move('end')
   }
 
   async quit(): Promise<'OK'> {
@@ -97,6 +104,10 @@ export class Monitor extends EventEmitter implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.disconnect()
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Monitor [${this.status}]`
   }
 }
 

@@ -7,6 +7,14 @@ import { type CustomCommands, callByName, DISPATCH, type Dispatcher, installComm
 import type { Commands } from './commands.generated.js'
 import { markScript, type Script } from './script.js'
 
+const TARGET: unique symbol = Symbol('cenote.target')
+const IS_TRANSACTION: unique symbol = Symbol('cenote.transaction')
+const COMMANDS: unique symbol = Symbol('cenote.commands')
+const CALLBACKS: unique symbol = Symbol('cenote.callbacks')
+const OPEN: unique symbol = Symbol('cenote.open')
+const RESULT: unique symbol = Symbol('cenote.result')
+const SENT: unique symbol = Symbol('cenote.sent')
+
 /** Takes a finished batch. `exclusive` asks for a connection of its own, because the batch blocks or changes state. */
 export interface BatchTarget {
   submitBatch(commands: Command[], exclusive: boolean): void
@@ -32,23 +40,26 @@ export interface Pipeline extends ChainCommands, CustomCommands<Pipeline> {}
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed on the prototype
 export class Pipeline implements Dispatcher {
   readonly isPipeline = true
-  readonly #target: BatchTarget
-  readonly #commands: Command[] = []
-  readonly #callbacks: (Callback | undefined)[] = []
-  readonly #transaction: boolean
+  // Under symbols, because scripts may have any name; not private fields, because applications wrap chains in proxies.
+  private readonly [TARGET]: BatchTarget
+  private readonly [IS_TRANSACTION]: boolean
+  private [COMMANDS]: Command[] = []
+  private [CALLBACKS]: (Callback | undefined)[] = []
   /** MULTIs of this chain whose EXEC is still to come. */
-  #open = 0
-  #result: Promise<BatchEntry[] | null> | undefined
+  private [OPEN] = 0
+  private [RESULT]: Promise<BatchEntry[] | null> | undefined
+  private [SENT] = 0
 
   /** @throws TypeError when the list names something that is no command */
   constructor(target: BatchTarget, transaction: boolean, commands?: CommandList) {
-    this.#target = target
-    this.#transaction = transaction
+    this[TARGET] = target
+    this[IS_TRANSACTION] = transaction
     if (Array.isArray(commands)) this.addBatch(commands)
   }
 
+  /** Commands gathered, or, right after `exec()`, sent. */
   get length(): number {
-    return this.#commands.length
+    return this[COMMANDS].length || this[SENT]
   }
 
   [DISPATCH](
@@ -59,14 +70,15 @@ export class Pipeline implements Dispatcher {
     script?: Script,
   ): this {
     const callback = takeCallback(args)
+    const target = this[TARGET]
     const command = new Command(spec, normalizeArgs(args), flags)
-    command.transform = this.#target.rawReplies === true ? undefined : transform
+    command.transform = target.rawReplies === true ? undefined : transform
     if (script !== undefined) markScript(command, script)
-    this.#target.prefixKeys(spec, command.args as CommandArg[])
-    if (spec.name === 'multi') this.#open++
-    else if (spec.name === 'discard' && this.#open > 0) this.#open--
-    this.#commands.push(command)
-    this.#callbacks.push(callback)
+    target.prefixKeys(spec, command.args as CommandArg[])
+    if (spec.name === 'multi') this[OPEN]++
+    else if (spec.name === 'discard' && this[OPEN] > 0) this[OPEN]--
+    this[COMMANDS].push(command)
+    this[CALLBACKS].push(callback)
     return this
   }
 
@@ -93,19 +105,29 @@ export class Pipeline implements Dispatcher {
   }
 
   /**
-   * Sends everything. A pipeline resolves to one entry per command, whether they failed or not; a transaction to the
-   * results of EXEC, or null when a watched key had changed. Calling it again gives the same results.
+   * Sends everything gathered so far. A pipeline resolves to one entry per command, whether they failed or not; a
+   * transaction to the results of EXEC, or null when a watched key had changed. Called again it gives the same results,
+   * unless commands were added since: those are sent then, by themselves.
    *
    * In a pipeline with a `multi()` of its own, the first `exec()` ends that transaction and returns the chain.
    */
   exec(callback?: Callback<BatchEntry[] | null>): Promise<BatchEntry[] | null> {
-    if (this.#open > 0) {
-      this.#open--
+    if (this[OPEN] > 0) {
+      this[OPEN]--
       const args = typeof callback === 'function' ? [callback] : []
       return this[DISPATCH](lookupCommand('exec'), args, 0, undefined) as unknown as Promise<BatchEntry[] | null>
     }
-    this.#result ??= this.#transaction ? this.#execTransaction() : this.#execPipeline()
-    return callBack(this.#result, callback)
+    const commands = this[COMMANDS]
+    if (this[RESULT] === undefined || commands.length > 0) {
+      const callbacks = this[CALLBACKS]
+      this[COMMANDS] = []
+      this[CALLBACKS] = []
+      this[SENT] = commands.length
+      this[RESULT] = this[IS_TRANSACTION]
+        ? sendTransaction(this[TARGET], commands, callbacks)
+        : sendPipeline(this[TARGET], commands, callbacks)
+    }
+    return callBack(this[RESULT], callback)
   }
 
   /** ioredis' deprecated name of {@link exec}. */
@@ -113,27 +135,33 @@ export class Pipeline implements Dispatcher {
     return this.exec(callback)
   }
 
-  #execPipeline(): Promise<BatchEntry[]> {
-    const commands = this.#commands
-    const batch = new PipelineBatch(this.#callbacks)
-    for (const [i, command] of commands.entries()) {
-      command.batch = batch
-      command.index = i
-    }
-    if (commands.length > 0) this.#target.submitBatch(commands, findTransactions(commands, batch))
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `${this[IS_TRANSACTION] ? 'Transaction' : 'Pipeline'} of ${this.length} commands`
+  }
+}
+
+type Callbacks = readonly (Callback | undefined)[]
+
+function sendPipeline(target: BatchTarget, commands: Command[], callbacks: Callbacks): Promise<BatchEntry[]> {
+  const batch = new PipelineBatch(callbacks)
+  // By index: V8 from Node 22 on makes the iterator's results and pairs, 240 bytes a command.
+  for (let i = 0; i < commands.length; i++) {
+    const command = commands[i]!
+    command.batch = batch
+    command.index = i
+  }
+  if (commands.length > 0) target.submitBatch(commands, findTransactions(commands, batch))
+  return batch.promise
+}
+
+function sendTransaction(target: BatchTarget, inner: Command[], callbacks: Callbacks): Promise<BatchEntry[] | null> {
+  const run = () => {
+    const commands = [new Command(lookupCommand('multi'), [], 0), ...inner, new Command(lookupCommand('exec'), [], 0)]
+    const batch = new TransactionBatch(commands, callbacks)
+    target.submitBatch(commands, inner.some(needsOwnConnection))
     return batch.promise
   }
-
-  #execTransaction(): Promise<BatchEntry[] | null> {
-    const inner = this.#commands
-    const run = () => {
-      const commands = [new Command(lookupCommand('multi'), [], 0), ...inner, new Command(lookupCommand('exec'), [], 0)]
-      const batch = new TransactionBatch(commands, this.#callbacks)
-      this.#target.submitBatch(commands, inner.some(needsOwnConnection))
-      return batch.promise
-    }
-    return this.#target.traceBatch === undefined ? run() : this.#target.traceBatch(run, inner.length)
-  }
+  return target.traceBatch === undefined ? run() : target.traceBatch(run, inner.length)
 }
 
 installCommands(Pipeline.prototype)
@@ -141,11 +169,12 @@ installCommands(Pipeline.prototype)
 /** Binds each MULTI … EXEC of a pipeline together; true when the pipeline must not run on a shared connection. */
 function findTransactions(commands: Command[], batch: PipelineBatch): boolean {
   let begin = -1
-  for (const [i, command] of commands.entries()) {
+  for (let i = 0; i < commands.length; i++) {
+    const command = commands[i]!
     const { name } = command.spec
     if (name === 'multi' && begin < 0) begin = i
     else if (name === 'exec' && begin >= 0) {
-      new TransactionSegment(commands.slice(begin, i + 1), batch)
+      new TransactionSegment(commands.slice(begin, i + 1), begin, batch)
       begin = -1
     } else if (
       begin < 0 ? !isRouted(command) && (needsOwnConnection(command) || blocks(command)) : needsOwnConnection(command)

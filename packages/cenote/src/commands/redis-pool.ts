@@ -1,51 +1,40 @@
 import { type ConstructorArgument, inheritOptions, readArguments } from '../config/arguments.js'
+import { type CallOptions, checkCallOptions } from '../config/call-options.js'
 import type { PoolOptions, ResolvedOptions } from '../config/options.js'
 import { resolveOptions } from '../config/resolve.js'
-import { BLOCKING, Command, IDEMPOTENT, promiseOf, type Transform } from '../connection/command.js'
-import { type CenoteError, ClosedError, ConnectionError, ReplyError } from '../errors.js'
-import {
-  blockTimeoutMs,
-  type CommandSpec,
-  isBlockingCall,
-  keyPatternPositions,
-  keyPositions,
-} from '../metadata/lookup.js'
+import type { Command, Transform } from '../connection/command.js'
+import { ReplyError } from '../errors.js'
+import { type CommandSpec, lookupCommand } from '../metadata/lookup.js'
+import type { AcquireOptions } from '../node/leases.js'
 import type { HealthReport, PoolStats } from '../observe/report.js'
-import type { AcquireOptions } from '../pool/leases.js'
-import { PoolCore } from '../pool/pool-core.js'
-import { type LineHome, PrivateLine } from '../pool/private-line.js'
 import type { CommandArg } from '../wire/encode.js'
-import { type ArgumentInput, type Callback, callBack, normalizeArgs, takeCallback } from './args.js'
-import type { BatchEntry } from './batch.js'
-import type { CallOptions, CallView } from './call-options.js'
-import type { ClientCore } from './client-core.js'
+import { type ArgumentInput, type Callback, callBack } from './args.js'
+import { type BatchEntry, toEntries } from './batch.js'
+import type { CallView } from './call-view.js'
+import { Client } from './client.js'
 import { Commander, type CustomCommands, DISPATCH, installCommands } from './commander.js'
 import type { Commands } from './commands.generated.js'
-import { coreEvents, lineEvents } from './core-events.js'
+import type { Core } from './core.js'
 import { installExtras, type RedisExtras } from './extras.js'
-import type { Lease, LeaseContext } from './lease.js'
-import { Lifecycle, type PoolStatus } from './lifecycle.js'
-import { Monitor } from './monitor.js'
+import type { Lease } from './lease.js'
+import type { PoolStatus } from './lifecycle.js'
+import type { Monitor } from './monitor.js'
 import type { BatchTarget, CommandList, Pipeline } from './pipeline.js'
-import { Router, SPECIAL } from './router.js'
 import { installScanStreams, type ScanStreams } from './scan-methods.js'
-import { markScript, type Script, type ScriptOptions } from './script.js'
-import { ScriptedClasses } from './scripted-classes.js'
-import {
-  batchChannel,
-  commandChannel,
-  connectChannel,
-  type TracedServer,
-  traceBatched,
-  traceCommand,
-} from './tracing.js'
+import type { Script, ScriptOptions } from './script.js'
 
 export type { PoolStatus } from './lifecycle.js'
 
 const NO_OPTIONS: CallOptions = {}
 
-/** Passed inside the options of a duplicate: the pool whose budget it shares. */
+/** Passed inside the options of a duplicate: the client whose budget it shares. */
 const HOME: unique symbol = Symbol('cenote.home')
+
+/**
+ * Everything behind the public object. A property under a symbol, not a private field: applications wrap clients in
+ * proxies and derive objects from them, which private fields do not follow.
+ */
+const CLIENT: unique symbol = Symbol('cenote.client')
 
 type PoolCommands = Omit<Commands<'promise'>, 'multi' | 'quit' | 'monitor' | 'exec' | 'execBuffer'>
 
@@ -56,7 +45,7 @@ export interface RedisPool extends PoolCommands, CustomCommands<'promise'>, Scan
  * blocking ones and {@link withConnection} get a connection of their own. See `docs/` for the rules.
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the methods are installed on the prototype
-export class RedisPool extends Commander implements BatchTarget, LeaseContext, AsyncDisposable {
+export class RedisPool extends Commander implements BatchTarget, AsyncDisposable {
   /**
    * As given, with defaults filled in; has the keys that ioredis' `options` has. A copy that can be written, because
    * libraries do: a `connectionName` put here is the one of connections opened from then on.
@@ -70,17 +59,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
   static get default(): typeof RedisPool {
     return RedisPool
   }
-  readonly #lifecycle: Lifecycle
-  readonly #router: Router
-  readonly #timeoutMs: number
-  readonly #prefixed: boolean
-  /** Replies keep the shapes of RESP3. */
-  readonly rawReplies: boolean
-  readonly #shared: LineHome | undefined
-  #core: ClientCore
-  /** Set while ordinary commands need a look too: somebody watches, or stacks are wanted. */
-  #attentive: boolean
-  readonly #classes = new ScriptedClasses()
+  declare private readonly [CLIENT]: Client
 
   /** @throws ConfigError for unknown or contradictory options */
   constructor(options?: PoolOptions)
@@ -91,30 +70,10 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
     super()
     const { url, given } = readArguments(args)
     this.options = { ...resolveOptions(url, given) }
-    this.#shared = (given as { [HOME]?: LineHome })[HOME]
-    this.#timeoutMs = this.options.commandTimeoutMs
-    this.#prefixed = this.options.keyPrefix !== ''
-    this.rawReplies = this.options.replyMapping === 'resp3'
-    this.#attentive = this.options.showFriendlyErrorStack
-    this.#lifecycle = new Lifecycle(this, this.options, () => this.disconnect())
-    this.#router = new Router(
-      this,
-      this.options,
-      () => this.#core,
-      this.#shared !== undefined,
-      (watching) => {
-        this.#attentive = watching || this.options.showFriendlyErrorStack
-      },
-    )
+    const client = new Client(this, this.options, (given as { [HOME]?: Core })[HOME])
+    Object.defineProperty(this, CLIENT, { value: client })
     for (const [name, script] of Object.entries(this.options.scripts ?? {})) this.defineCommand(name, script)
-    this.#core = this.#open()
-    if (!this.options.lazyConnect) this.#connectNow().catch(() => undefined)
-  }
-
-  #open(): ClientCore {
-    const surface = { pool: this, lifecycle: this.#lifecycle, router: this.#router }
-    if (this.#shared !== undefined) return new PrivateLine(this.options, this.#shared, lineEvents(surface))
-    return new PoolCore(this.options, coreEvents(surface))
+    if (!this.options.lazyConnect) client.connect().catch(() => undefined)
   }
 
   [DISPATCH](
@@ -124,75 +83,21 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
     transform: Transform | undefined,
     script?: Script,
   ): Promise<unknown> {
-    const callback = takeCallback(args)
-    const command = new Command(spec, normalizeArgs(args), flags)
-    command.transform = this.rawReplies ? undefined : transform
-    command.timeoutMs = this.#timeoutMs
-    let promise = promiseOf(command)
-    if (this.#prefixed) this.prefixKeys(spec, command.args as CommandArg[])
-    if (script !== undefined) markScript(command, script)
-    if ((spec.flags & SPECIAL) === 0 && !this.#attentive && !commandChannel.active) this.#core.send(command)
-    else promise = this.#sendWithCare(command, promise, callback !== undefined, undefined)
-    if (callback !== undefined) callBack(promise, callback)
-    return promise
+    return this[CLIENT].dispatch(spec, args, flags, transform, script)
   }
 
-  /** For {@link with}: a command with options of its own. @internal */
-  dispatchWith(command: Command, promise: Promise<unknown>, callback: boolean, options: CallOptions): Promise<unknown> {
-    if (this.rawReplies) command.transform = undefined
-    command.timeoutMs = options.timeoutMs ?? this.#timeoutMs
-    if (options.idempotent === true) command.flags |= IDEMPOTENT
-    this.prefixKeys(command.spec, command.args as CommandArg[])
-    return this.#sendWithCare(command, promise, callback, options)
-  }
-
-  #sendWithCare(
-    command: Command,
-    promise: Promise<unknown>,
-    hasCallback: boolean,
-    options: CallOptions | undefined,
-  ): Promise<unknown> {
-    const result = this.#router.send(command, promise, hasCallback, options)
-    return commandChannel.active ? traceCommand(command, this.#server(), result) : result
-  }
-
-  #server(): TracedServer {
-    const { host, port, path } = this.options
-    return {
-      database: this.#router.database,
-      serverAddress: path ?? host,
-      serverPort: path === undefined ? port : undefined,
-    }
+  /** Replies keep the shapes of RESP3. */
+  get rawReplies(): boolean {
+    return this[CLIENT].rawReplies
   }
 
   prefixKeys(spec: CommandSpec, args: CommandArg[]): void {
-    const prefix = this.options.keyPrefix
-    if (prefix === '') return
-    for (const at of [...keyPositions(spec, args), ...keyPatternPositions(spec.name, args)]) {
-      const key = args[at]!
-      args[at] = typeof key === 'string' ? prefix + key : Buffer.concat([Buffer.from(prefix), key])
-    }
-  }
-
-  /** Gives a command that runs on a lease its deadline. @internal */
-  limitCommand(command: Command): void {
-    const { spec, args } = command
-    if (!isBlockingCall(spec, args)) command.timeoutMs ||= this.#timeoutMs
-    else {
-      const block = blockTimeoutMs(spec, args) ?? 0
-      command.flags |= BLOCKING
-      command.timeoutMs = block === Number.POSITIVE_INFINITY ? 0 : block + this.options.blockingGraceMs
-    }
-  }
-
-  /** A chain for any target, with this pool's scripts as methods. @internal */
-  newPipeline(target: BatchTarget, transaction: boolean, commands?: CommandList): Pipeline {
-    return new this.#classes.Pipeline(target, transaction, commands)
+    this[CLIENT].prefixKeys(spec, args)
   }
 
   /** Commands gathered and sent together by `exec()`. @throws TypeError when the list names an unknown command */
   pipeline(commands?: CommandList): Pipeline {
-    return this.newPipeline(this, false, commands)
+    return this[CLIENT].newPipeline(this, false, commands)
   }
 
   /**
@@ -206,55 +111,43 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
     const commands = Array.isArray(first) ? first : undefined
     const options = second ?? (Array.isArray(first) ? undefined : (first as { pipeline?: boolean } | undefined))
     if (options?.pipeline === false) return this.call('multi') as Promise<'OK'>
-    return this.newPipeline(this.#router.transactionTarget(), true, commands)
+    return this[CLIENT].newTransaction(this, commands)
   }
 
   /** Ends `multi({ pipeline: false })`: results as of {@link Pipeline.exec}, null when a watched key had changed. */
   exec(callback?: Callback<BatchEntry[] | null>): Promise<BatchEntry[] | null> {
-    return callBack(this.#router.exec(), callback)
+    const results = this[DISPATCH](lookupCommand('exec'), [], 0, undefined).then((value) =>
+      Array.isArray(value) ? toEntries(value) : null,
+    )
+    return callBack(results, callback)
   }
 
   submitBatch(commands: Command[], exclusive: boolean): void {
-    this.submitBatchWith(commands, exclusive, NO_OPTIONS)
+    this[CLIENT].submitBatchWith(commands, exclusive, NO_OPTIONS)
   }
 
-  /** For {@link with}. @internal */
-  submitBatchWith(commands: Command[], exclusive: boolean, options: CallOptions): void {
-    const server = commandChannel.active ? this.#server() : undefined
-    for (const command of commands) {
-      command.timeoutMs = options.timeoutMs ?? this.#timeoutMs
-      if (server !== undefined) traceBatched(command, server)
-    }
-    this.#router.sendBatch(commands, exclusive, options)
-  }
-
-  /** @internal */
-  reportError(error: CenoteError): void {
-    this.#lifecycle.report(error)
+  traceBatch(run: () => Promise<BatchEntry[] | null>, size: number): Promise<BatchEntry[] | null> {
+    return this[CLIENT].traceBatch(run, size)
   }
 
   /** Reports every command the server is given, on a connection of its own. */
   monitor(callback?: Callback<Monitor>): Promise<Monitor> {
-    return callBack(Monitor.open(this.options, this.#core.home), callback)
+    return callBack(this[CLIENT].monitor(), callback)
   }
 
   /** `subscriber` for a duplicate on RESP2 that has subscribed: it takes no other commands then. */
   get mode(): 'normal' | 'subscriber' {
-    const limited = this.#shared !== undefined && this.options.protocol === 2 && this.#router.subscriptions.count > 0
-    return limited ? 'subscriber' : 'normal'
-  }
-
-  traceBatch(run: () => Promise<BatchEntry[] | null>, size: number): Promise<BatchEntry[] | null> {
-    if (!batchChannel.active) return run()
-    return batchChannel.trace({ batchMode: 'MULTI', batchSize: size, ...this.#server() }, run)
+    const { isDuplicate, subscriptionCount } = this[CLIENT]
+    return isDuplicate && this.options.protocol === 2 && subscriptionCount > 0 ? 'subscriber' : 'normal'
   }
 
   /**
-   * A view of this pool whose commands have a deadline, an AbortSignal or other terms of their own:
-   * `redis.with({ timeoutMs: 100, signal }).get('k')`. Costs an object; may be kept and reused.
+   * A view of this pool whose commands, pipelines and transactions have a deadline, an AbortSignal or other terms of
+   * their own: `redis.with({ timeoutMs: 100, signal }).get('k')`. Costs an object; may be kept and reused.
+   * @throws ConfigError for unknown keys and impossible values
    */
   with(options: CallOptions): CallView {
-    return new this.#classes.View(this, options)
+    return new this[CLIENT].classes.View(this[CLIENT], checkCallOptions(options))
   }
 
   /**
@@ -263,7 +156,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
    * @throws ConfigError when the definition is incomplete
    */
   defineCommand(name: string, options: ScriptOptions): void {
-    this.#classes.define(this, name, options)
+    this[CLIENT].classes.define(this, name, options)
   }
 
   /**
@@ -271,9 +164,7 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
    * @throws AcquireTimeoutError naming who holds the others, OverloadedError, AbortedError, ClosedError
    */
   acquire(options?: AcquireOptions): Promise<Lease> {
-    const leased = this.#core.tryAcquire(options)
-    if (leased !== undefined) return Promise.resolve(new this.#classes.Lease(leased, this))
-    return this.#core.acquire(options).then((later) => new this.#classes.Lease(later, this))
+    return this[CLIENT].acquire(options)
   }
 
   /** Borrows a connection for the time `use` runs, and returns it whatever happens. */
@@ -289,27 +180,36 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
   /**
    * A client with exactly one connection of its own, drawn from this pool's budget and counted in its statistics; with
    * its own life. Blocking commands and subscriptions on it run on that one connection, in order with the rest.
+   *
+   * It has the methods of a subclass and what the original has put on itself. The constructor of a subclass is not run:
+   * nobody knows what arguments it takes.
    */
   duplicate(override: PoolOptions = {}): this {
-    const Class = this.constructor as new (options: PoolOptions) => this
-    return new Class({ ...inheritOptions(this.options, override), [HOME]: this.#core.home } as PoolOptions)
+    const options = { ...inheritOptions(this.options, override), [HOME]: this[CLIENT].connections }
+    const duplicate = Reflect.construct(RedisPool, [options], this.constructor as typeof RedisPool) as this
+    for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(this))) {
+      if (!(name in duplicate) && descriptor.enumerable === true) Object.defineProperty(duplicate, name, descriptor)
+    }
+    return duplicate
   }
 
   /**
    * Asks the `password` function anew and authenticates every live connection with its answer, between their commands.
    */
-  renewCredentials(): Promise<void> {
-    return this.#core.renewCredentials()
+  async renewCredentials(): Promise<void> {
+    this[CLIENT].connections.renewCredentials()
   }
 
   /** A snapshot of counts, percentiles and states. */
   stats(): PoolStats {
-    return this.#core.stats(this.#lifecycle.state)
+    const { connections, lifecycle } = this[CLIENT]
+    return connections.stats(lifecycle.state)
   }
 
   /** Asks the server for a sign of life and sums up the state of the pool. Never rejects. */
   health(): Promise<HealthReport> {
-    return this.#core.health(this.#lifecycle.state)
+    const { connections, lifecycle } = this[CLIENT]
+    return connections.health(lifecycle.state)
   }
 
   /**
@@ -317,69 +217,28 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
    * @throws Error when it is connecting or connected; ClosedError when the first attempt fails
    */
   connect(callback?: Callback<void>): Promise<void> {
-    return callBack(this.#connectNow(), callback)
-  }
-
-  #connectNow(): Promise<void> {
-    const lifecycle = this.#lifecycle
-    const { host, port, path } = this.options
-    const run = (): Promise<void> => {
-      if (lifecycle.connected) return Promise.reject(new Error('Redis is already connecting/connected'))
-      if (lifecycle.ended) this.#core = this.#open()
-      const ready = lifecycle.whenReady()
-      lifecycle.begin()
-      this.#core.connect()
-      return ready
-    }
-    if (!connectChannel.active) return run()
-    const server = { serverAddress: path ?? host, serverPort: path === undefined ? port : undefined }
-    return connectChannel.trace({ ...server, connectionEpoch: lifecycle.epoch }, run)
+    return callBack(this[CLIENT].connect(), callback)
   }
 
   /**
    * Refuses new commands, waits for those in flight, closes every connection. What is unfinished after `timeoutMs`
    * (default 5,000) is rejected with its outcome.
    */
-  async close({ timeoutMs = 5_000 }: { timeoutMs?: number } = {}): Promise<void> {
-    if (this.#lifecycle.ended) return
-    const core = this.#core
-    await Promise.all([this.#router.close(timeoutMs), core.close(timeoutMs)])
-    if (this.#core === core) this.#lifecycle.end()
+  close({ timeoutMs = 5_000 }: { timeoutMs?: number } = {}): Promise<void> {
+    return this[CLIENT].close(timeoutMs)
   }
 
-  /** Closes every connection now; outstanding commands are rejected with their outcome. True: and opens them anew. */
+  /**
+   * Ends the client: new commands are refused at once, what was issued before is still written, and settles within
+   * `disconnectTimeout` ms (default 2,000) with its reply or its outcome. True: opens new connections instead.
+   */
   disconnect(reconnect = false): void {
-    if (this.#lifecycle.ended) return
-    if (reconnect) {
-      this.#core.reconnect(new ConnectionError('disconnect(true) asked for new connections'))
-      return
-    }
-    this.#router.destroy()
-    this.#core.destroy()
-    this.#lifecycle.end()
+    this[CLIENT].disconnect(reconnect)
   }
-
-  #quitting = false
 
   /** Waits for earlier replies, then closes every connection; commands issued after it are refused. */
   quit(callback?: Callback<'OK'>): Promise<'OK'> {
-    return callBack(this.#quitNow(), callback)
-  }
-
-  async #quitNow(): Promise<'OK'> {
-    if (this.#lifecycle.ended || this.#quitting) throw new ClosedError()
-    this.#quitting = true
-    const core = this.#core
-    try {
-      await Promise.all([this.#router.close(5_000), core.close(5_000)])
-    } finally {
-      this.#quitting = false
-      // Callers see the reply before the state changes, as with ioredis. Connected again meanwhile, it goes on.
-      setImmediate(() => {
-        if (this.#core === core) this.#lifecycle.end()
-      })
-    }
-    return 'OK'
+    return callBack(this[CLIENT].quit(), callback)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -387,9 +246,14 @@ export class RedisPool extends Commander implements BatchTarget, LeaseContext, A
   }
 
   /** Nothing secret, and nothing endless. */
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
+  toJSON(): { name: string; address: string; status: PoolStatus } {
     const { name, host, port, path } = this.options
-    return `${this.#shared === undefined ? 'RedisPool' : 'RedisPool (duplicate)'} ${name} ${path ?? `${host}:${port}`} [${this.status}]`
+    return { name, address: path ?? `${host}:${port}`, status: this.status }
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    const { name, address, status } = this.toJSON()
+    return `${this[CLIENT].isDuplicate ? 'RedisPool (duplicate)' : 'RedisPool'} ${name} ${address} [${status}]`
   }
 }
 

@@ -1,294 +1,149 @@
+import type { EventEmitter } from 'node:events'
 import type { ResolvedOptions } from '../config/options.js'
-import { type Command, IDEMPOTENT } from '../connection/command.js'
+import { type Command, IDEMPOTENT, TRANSACTION } from '../connection/command.js'
 import type { Connection } from '../connection/connection.js'
-import { type CenoteError, ConfigError } from '../errors.js'
-import { callFlags, FLAG, isBlockingCall, lookupCommand } from '../metadata/lookup.js'
-import type { LeasedConnection } from '../pool/leased-connection.js'
-import { PrivateLine } from '../pool/private-line.js'
-import { type BatchEntry, toEntries } from './batch.js'
-import { blockedAtMost, friendlyStack, type RouteOptions, runAfterPing, SignalListeners } from './calls.js'
-import type { ClientCore } from './client-core.js'
-import { DISPATCH } from './commander.js'
+import { type CenoteError, ClosedError, ConfigError } from '../errors.js'
+import { type CommandSpec, callFlags, FLAG } from '../metadata/lookup.js'
+import type { LeasedConnection } from '../node/leased-connection.js'
+import type { AcquireOptions } from '../node/leases.js'
+import type { CommandArg } from '../wire/encode.js'
+import { blockedAtMost } from './blocked-at-most.js'
+import { entryPoints } from './commander.js'
+import { friendlyStack } from './friendly-stack.js'
 import type { BatchTarget } from './pipeline.js'
-import type { RedisPool } from './redis-pool.js'
+import { SignalListeners } from './signals.js'
 import { Subscriptions } from './subscriptions.js'
-import { WatchRegistry } from './watch.js'
-import type { WatchSession } from './watch-session.js'
 
 /** Commands with any of these flags need a look before they may go to a shared connection. */
 export const SPECIAL = FLAG.BLOCKING | FLAG.CONNECTION_STATE | FLAG.SUBSCRIBE | FLAG.ARGUMENT_DEPENDENT
 
-/** Commands about a connection that make sense on the shared one, or do no harm there. */
-const FIT_FOR_LANE = new Set([
-  'exec',
-  'discard',
-  'unwatch',
-  'client',
-  'auth',
-  'hello',
-  'asking',
-  'readonly',
-  'readwrite',
-])
+/** Terms of single calls that decide how they are sent. */
+export interface Terms {
+  readonly signal?: AbortSignal | undefined
+  readonly unordered?: boolean | undefined
+}
+
+/** What a router knows of the client it works for. */
+export interface RouterContext {
+  readonly options: ResolvedOptions
+  readonly emitter: EventEmitter
+  /** Gives a command that runs on a connection of its own its deadline. */
+  limit(command: Command): void
+  prefix(spec: CommandSpec, args: CommandArg[]): void
+  /** Tells listeners of the client; what they throw stays theirs. */
+  emit(event: string, value: unknown): void
+  report(error: CenoteError): void
+  quit(): Promise<'OK'>
+}
+
+/** What commands are put on. */
+interface Carrier {
+  cancel(command: Command, reason: unknown): void
+  fail(command: Command, error: CenoteError): void
+}
 
 /**
- * Takes the commands that are not simply sent: those that block, subscribe, watch or change their connection, and those
- * of callers with terms of their own. Decides which connection they run on.
+ * Takes the commands that are not simply sent: those that block, subscribe, watch or change their connection, those of
+ * callers with terms of their own, and batches. Decides which connection they run on.
  */
-export class Router {
+export abstract class Router {
   /** The database SELECT has chosen. */
   database: number
   readonly subscriptions: Subscriptions
-  private readonly signals = new SignalListeners((command, reason) => this.core().cancel(command, reason))
-  private subscriber: PrivateLine | undefined
-  private watches: WatchRegistry | undefined
-  private idleSubscriber: NodeJS.Timeout | undefined
+  protected closed = false
+  private readonly signals: SignalListeners
 
-  /**
-   * @param single the core is one connection, which takes everything in order
-   * @param onWatching told when ordinary commands begin, or cease, to need a look
-   */
   constructor(
-    private readonly pool: RedisPool,
-    private readonly options: ResolvedOptions,
-    private readonly core: () => ClientCore,
-    private readonly single: boolean,
-    private readonly onWatching: (watching: boolean) => void,
+    protected readonly context: RouterContext,
+    private readonly carrier: Carrier,
   ) {
+    const { options, emitter } = context
     this.database = options.db
-    this.subscriptions = new Subscriptions(pool, (command) => this.sendSubscription(command), options.autoResubscribe)
-  }
-
-  send(command: Command, promise: Promise<unknown>, hasCallback: boolean, route?: RouteOptions): Promise<unknown> {
-    const { signal } = route ?? {}
-    if (signal?.aborted) this.core().cancel(command, signal.reason)
-    else {
-      if (route?.unordered === true && (command.spec.flags & SPECIAL) === 0) this.core().sendUnordered(command)
-      else this.place(command, promise, hasCallback)
-      if (signal !== undefined) this.signals.add(command, signal)
-    }
-    const { blockingTimeout } = this.options
-    const limited = blockingTimeout === undefined ? promise : blockedAtMost(command, promise, this.core(), this.options)
-    return this.options.showFriendlyErrorStack ? friendlyStack(limited) : limited
-  }
-
-  private place(command: Command, promise: Promise<unknown>, hasCallback: boolean): void {
-    const { spec, args } = command
-    if ((spec.flags & FLAG.SUBSCRIBE) !== 0) {
-      this.subscriptions.dispatch(command)
-      return
-    }
-    if (spec.name === 'select') this.select(command)
-    const starts = spec.name === 'watch' || spec.name === 'multi'
-    if (starts && !this.single) {
-      this.watches ??= new WatchRegistry(this.watchHome(), this.onWatching)
-      this.watches.begin(command, promise, hasCallback)
-      return
-    }
-    if (isBlockingCall(spec, args)) {
-      this.sendBlocking(command)
-      return
-    }
-    const session = this.watches?.current()
-    if (session === undefined || !this.sendToSession(command, session)) this.sendPlainly(command)
-  }
-
-  private sendToSession(command: Command, session: WatchSession): boolean {
-    const { name } = command.spec
-    if (name === 'select' || name === 'quit') return false
-    if (session.state === 'open') {
-      session.send(command)
-      return true
-    }
-    if (name !== 'exec' && name !== 'discard' && name !== 'unwatch') return false
-    session.state = 'over'
-    if (name === 'exec') this.core().fail(command, session.refusal())
-    else command.succeed('OK')
-    return true
-  }
-
-  private sendBlocking(command: Command): void {
-    const { name } = command.spec
-    const core = this.core()
-    if (!this.single && (name === 'wait' || name === 'waitaof'))
-      runAfterPing(command, core, () => this.pool.limitCommand(command))
-    else core.sendBlocking(command, {})
-  }
-
-  private sendPlainly(command: Command): void {
-    const { spec, args } = command
-    const core = this.core()
-    if ((callFlags(spec, args) & FLAG.CONNECTION_STATE) === 0) core.send(command)
-    else if (spec.name === 'client' && String(args[0]).toLowerCase() === 'reply') {
-      core.fail(command, new ConfigError('CLIENT REPLY would leave the commands of all callers without their replies'))
-    } else if (spec.name === 'quit') {
-      this.pool.quit().then(
-        () => command.succeed('OK'),
-        (error: CenoteError) => core.fail(command, error),
-      )
-    } else if (this.single || spec.name === 'select' || FIT_FOR_LANE.has(spec.name)) core.send(command)
-    else this.sendAlone([command])
-  }
-
-  sendBatch(commands: Command[], exclusive: boolean, route?: RouteOptions): void {
-    const { signal } = route ?? {}
-    if (signal?.aborted) for (const command of commands) this.core().cancel(command, signal.reason)
-    else {
-      this.placeBatch(commands, exclusive)
-      if (signal !== undefined) for (const command of commands) this.signals.add(command, signal)
-    }
-  }
-
-  private placeBatch(commands: Command[], exclusive: boolean): void {
-    const session = this.watches?.current()
-    if (session?.state === 'open') {
-      session.submitBatch(commands)
-      return
-    }
-    if (session !== undefined && commands[0]?.spec.name === 'multi') {
-      session.state = 'over'
-      for (const command of commands) this.core().fail(command, session.refusal())
-      return
-    }
-    if (exclusive && !this.single) this.sendAlone(commands)
-    else for (const command of commands) this.sendOfBatch(command)
-  }
-
-  private sendOfBatch(command: Command): void {
-    const { spec } = command
-    if ((spec.flags & FLAG.SUBSCRIBE) !== 0) this.subscriptions.dispatch(command)
-    else if (this.single && isBlockingCall(spec, command.args)) this.core().sendBlocking(command, {})
-    else {
-      if (spec.name === 'select') this.select(command)
-      this.core().send(command)
-    }
-  }
-
-  /** On a connection nobody else uses meanwhile. */
-  private sendAlone(commands: Command[]): void {
-    const core = this.core()
-    core.acquire({ label: commands.length > 1 ? 'pipeline' : commands[0]!.spec.upperName }).then(
-      (leased) => {
-        let outstanding = commands.length
-        for (const command of commands) {
-          this.pool.limitCommand(command)
-          const { onSettled } = command
-          command.onSettled = () => {
-            onSettled?.()
-            if (--outstanding === 0) void leased.release()
-          }
-        }
-        for (const command of commands) leased.send(command)
-      },
-      (error: CenoteError) => {
-        for (const command of commands) core.fail(command, error)
-      },
+    this.signals = new SignalListeners((command, reason) => carrier.cancel(command, reason))
+    this.subscriptions = new Subscriptions(
+      emitter,
+      (command) => this.sendSubscription(command),
+      options.autoResubscribe,
     )
   }
 
-  /** SELECT applies to all connections: to the lanes in its place, to others when they are lent. */
-  private select(command: Command): void {
+  send(command: Command, promise: Promise<unknown>, hasCallback: boolean, terms?: Terms): Promise<unknown> {
+    const { signal } = terms ?? {}
+    if (signal?.aborted) this.carrier.cancel(command, signal.reason)
+    else if (this.closed) this.carrier.fail(command, new ClosedError())
+    else {
+      this.place(command, promise, hasCallback, terms?.unordered === true)
+      if (signal !== undefined) this.signals.add(command, signal)
+    }
+    const { options } = this.context
+    const cancel = () => this.carrier.cancel(command, undefined)
+    const limited = options.blockingTimeout === undefined ? promise : blockedAtMost(command, promise, cancel, options)
+    return options.showFriendlyErrorStack ? friendlyStack(limited, entryPoints(command.spec)) : limited
+  }
+
+  /** Finds the connection for a command. */
+  protected abstract place(command: Command, promise: Promise<unknown>, hasCallback: boolean, unordered: boolean): void
+
+  sendBatch(commands: readonly Command[], exclusive: boolean, terms?: Terms): void {
+    const { signal } = terms ?? {}
+    if (signal?.aborted) for (const command of commands) this.carrier.cancel(command, signal.reason)
+    else if (this.closed) for (const command of commands) this.carrier.fail(command, new ClosedError())
+    else {
+      this.placeBatch(commands, exclusive, terms?.unordered === true)
+      if (signal !== undefined) for (const command of commands) if (stands(command)) this.signals.add(command, signal)
+    }
+  }
+
+  protected abstract placeBatch(commands: readonly Command[], exclusive: boolean, unordered: boolean): void
+
+  /** Subscriptions of a batch go where theirs go; the rest is left together. */
+  protected withoutSubscriptions(commands: readonly Command[]): readonly Command[] {
+    const subscribes = ({ spec, flags }: Command) => (spec.flags & FLAG.SUBSCRIBE) !== 0 && (flags & TRANSACTION) === 0
+    if (!commands.some(subscribes)) return commands
+    for (const command of commands) if (subscribes(command)) this.subscriptions.dispatch(command)
+    return commands.filter((command) => !subscribes(command))
+  }
+
+  protected abstract sendSubscription(command: Command): void
+
+  /** A SELECT that names a database; others are the server's to refuse. */
+  protected select(command: Command): void {
     const database = Number(command.args[0])
     if (!Number.isInteger(database) || database < 0) return
     const before = this.database
-    const core = this.core()
-    let accepted = false
     command.flags |= IDEMPOTENT
-    command.transform = (reply) => {
-      accepted = true
-      core.confirmDatabase(database)
-      return reply
-    }
-    const { onSettled } = command
-    command.onSettled = () => {
-      onSettled?.()
-      if (accepted) return
-      core.confirmDatabase(undefined)
+    this.prepareSelect(command, database, () => {
       if (this.database === database) this.database = before
-    }
-    core.useDatabase(database)
+    })
     if (database === before) return
     this.database = database
-    this.pool.emit('select', database)
+    this.context.emit('select', database)
   }
 
-  /** What `multi()` sends its commands to: the connection on which its caller watches, else the pool. */
-  transactionTarget(): BatchTarget {
-    const session = this.watches?.current()
-    if (session === undefined) return this.pool
-    const { pool } = this
-    return {
-      submitBatch: (commands, exclusive) => {
-        if (session.state === 'open') session.submitBatch(commands)
-        else if (session.state === 'over') pool.submitBatch(commands, exclusive)
-        else {
-          session.state = 'over'
-          for (const command of commands) this.core().fail(command, session.refusal())
-        }
-      },
-      prefixKeys: (spec, args) => pool.prefixKeys(spec, args),
-      rawReplies: pool.rawReplies,
-      traceBatch: (run, size) => pool.traceBatch(run, size),
+  protected abstract prepareSelect(command: Command, database: number, refused: () => void): void
+
+  /** True when the command was refused, or is the client's own affair. */
+  protected handles(command: Command): boolean {
+    const { spec, args } = command
+    if ((callFlags(spec, args) & FLAG.CONNECTION_STATE) === 0) return false
+    if (spec.name === 'client' && String(args[0]).toLowerCase() === 'reply') {
+      const error = 'CLIENT REPLY would leave the commands of all callers without their replies'
+      this.carrier.fail(command, new ConfigError(error))
+      return true
     }
+    if (spec.name !== 'quit') return false
+    this.context.quit().then(
+      () => command.succeed('OK'),
+      (error: CenoteError) => this.carrier.fail(command, error),
+    )
+    return true
   }
 
-  async exec(): Promise<BatchEntry[] | null> {
-    const results = await this.pool[DISPATCH](lookupCommand('exec'), [], 0, undefined)
-    return Array.isArray(results) ? toEntries(results) : null
-  }
+  abstract tryAcquire(options: AcquireOptions | undefined): LeasedConnection | undefined
+  abstract acquire(options?: AcquireOptions): Promise<LeasedConnection>
 
-  private watchHome() {
-    const { pool } = this
-    return {
-      watchTimeoutMs: this.options.watchTimeoutMs,
-      leaseInOrder: async (label: string): Promise<LeasedConnection> => {
-        const core = this.core()
-        const [leased] = await Promise.all([core.acquire({ label }), core.settled()])
-        return leased
-      },
-      limit: (command: Command) => pool.limitCommand(command),
-      fail: (command: Command, error: CenoteError) => this.core().fail(command, error),
-      prefixKeys: pool.prefixKeys.bind(pool),
-    }
-  }
-
-  private sendSubscription(command: Command): void {
-    const core = this.core()
-    if (this.single) {
-      core.send(command)
-      return
-    }
-    this.subscriber ??= this.openSubscriber(core)
-    clearTimeout(this.idleSubscriber)
-    const { onSettled } = command
-    command.onSettled = () => {
-      onSettled?.()
-      if (this.subscriptions.count === 0) this.restSubscriber()
-    }
-    this.subscriber.send(command)
-  }
-
-  private openSubscriber(core: ClientCore): PrivateLine {
-    // The first subscription opens the connection it waits for.
-    return new PrivateLine({ ...this.options, enableOfflineQueue: true }, core.home, {
-      onConnecting: () => undefined,
-      onReady: () => this.subscriptions.restore(),
-      onLost: (error, _willReconnect, silentMs) => this.subscriptions.onLost(silentMs, error.message),
-      onError: (error) => this.pool.reportError(error),
-      onPush: (connection, items) => this.onPush(connection, items),
-    })
-  }
-
-  /** Nobody listens any more: the connection goes when that lasts. */
-  private restSubscriber(): void {
-    clearTimeout(this.idleSubscriber)
-    this.idleSubscriber = setTimeout(() => {
-      if (this.subscriptions.count > 0) return
-      this.subscriber?.destroy()
-      this.subscriber = undefined
-    }, this.options.idleTimeoutMs || 30_000)
-    this.idleSubscriber.unref()
-  }
+  /** What `multi()` sends its commands to; undefined for the client itself. */
+  abstract transactionTarget(): BatchTarget | undefined
 
   onPush(connection: Connection, items: unknown[]): void {
     if (this.subscriptions.onPush(connection, items)) return
@@ -296,17 +151,21 @@ export class Router {
     if (String(items[0]) === 'pong') connection.settlePushReply(items.map(String))
   }
 
-  /** Closes what only this class knows of, after the replies that are owed to it. */
-  async close(timeoutMs: number): Promise<void> {
-    await this.subscriber?.close(timeoutMs)
+  /** What is amiss with subscriptions, for `health()`. */
+  get complaints(): readonly string[] {
+    return this.subscriptions.complaints
+  }
+
+  /** Closes what only the router knows of, after the replies that are owed to it. */
+  async close(_timeoutMs: number): Promise<void> {
     this.destroy()
   }
 
   destroy(): void {
-    clearTimeout(this.idleSubscriber)
+    this.closed = true
     this.subscriptions.forget()
-    this.subscriber?.destroy()
-    this.subscriber = undefined
-    this.database = this.options.db
   }
 }
+
+/** A transaction is given up through its EXEC, which is the last of it to settle. */
+const stands = ({ flags, spec }: Command): boolean => (flags & TRANSACTION) === 0 || spec.name === 'exec'

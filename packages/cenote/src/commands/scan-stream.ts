@@ -17,33 +17,33 @@ export type ScanCall = (args: (string | Buffer)[]) => Promise<[cursor: string | 
  * element may come twice. Also an async iterable.
  */
 export class ScanStream extends Readable {
-  readonly #call: ScanCall
-  readonly #key: string | Buffer | undefined
-  readonly #tail: string[] = []
-  #cursor = '0'
-  #drained = false
+  private readonly scan: ScanCall
+  private readonly key: string | Buffer | undefined
+  private readonly tail: string[] = []
+  private cursor = '0'
+  private drained = false
 
   constructor(call: ScanCall, key: string | Buffer | undefined, options: ScanStreamOptions = {}) {
     const { match, type, count, noValues, ...readable } = options
     super({ ...readable, objectMode: true })
-    this.#call = call
-    this.#key = key
-    if (match) this.#tail.push('MATCH', String(match))
-    if (type) this.#tail.push('TYPE', String(type))
-    if (count) this.#tail.push('COUNT', String(count))
-    if (noValues) this.#tail.push('NOVALUES')
+    this.scan = call
+    this.key = key
+    if (match) this.tail.push('MATCH', String(match))
+    if (type) this.tail.push('TYPE', String(type))
+    if (count) this.tail.push('COUNT', String(count))
+    if (noValues) this.tail.push('NOVALUES')
   }
 
   override _read(): void {
-    if (this.#drained) {
+    if (this.drained) {
       this.push(null)
       return
     }
-    const place = this.#key === undefined ? [this.#cursor] : [this.#key, this.#cursor]
-    this.#call([...place, ...this.#tail]).then(
+    const place = this.key === undefined ? [this.cursor] : [this.key, this.cursor]
+    this.scan([...place, ...this.tail]).then(
       ([cursor, elements]) => {
-        this.#cursor = String(cursor)
-        if (this.#cursor === '0') this.#drained = true
+        this.cursor = String(cursor)
+        if (this.cursor === '0') this.drained = true
         this.push(elements)
       },
       (error: Error) => this.destroy(error),
@@ -52,6 +52,6 @@ export class ScanStream extends Readable {
 
   /** Ends after the batch that is under way. */
   close(): void {
-    this.#drained = true
+    this.drained = true
   }
 }

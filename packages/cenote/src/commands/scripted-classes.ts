@@ -1,5 +1,5 @@
 import { BINARY } from '../connection/command.js'
-import { CallView } from './call-options.js'
+import { CallView } from './call-view.js'
 import { type Dispatcher, defineMethod, scriptMethod } from './commander.js'
 import { Lease } from './lease.js'
 import { Pipeline } from './pipeline.js'

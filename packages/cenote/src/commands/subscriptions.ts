@@ -1,16 +1,17 @@
 import type { EventEmitter } from 'node:events'
-import { BINARY, Command, IDEMPOTENT, PUSH_REPLY, promiseOf } from '../connection/command.js'
+import { BINARY, Command, IDEMPOTENT, INTERNAL, PUSH_REPLY, promiseOf } from '../connection/command.js'
 import type { Connection } from '../connection/connection.js'
-import { ReplyError } from '../errors.js'
+import { isCenoteError, ReplyError } from '../errors.js'
 import { lookupCommand } from '../metadata/lookup.js'
+import { clearTimeout, setTimeout, wallClock } from '../timers.js'
 import type { CommandArg } from '../wire/encode.js'
-import { protectedly } from './args.js'
+import { protectedly } from './foreign.js'
 
 /** Subscriptions were interrupted. Messages published in between may have been missed; others arrive as before. */
 export interface SubscriptionGap {
   /** Last moment at which the lost connection was known to be alive, ms since the epoch. */
   readonly from: number
-  /** When every subscription was confirmed again, ms since the epoch. */
+  /** When every subscription was confirmed again, ms since the epoch; those that the server refuses aside. */
   readonly to: number
   readonly reason: string
 }
@@ -20,21 +21,40 @@ type Kind = 'subscribe' | 'psubscribe' | 'ssubscribe'
 const KINDS: readonly Kind[] = ['subscribe', 'psubscribe', 'ssubscribe']
 const kindOf = (name: string): Kind => name.replace('un', '') as Kind
 
+/** Names in one command while subscriptions are restored: few enough that one refusal does not take many along. */
+const RESTORE_AT_ONCE = 1_000
+/** What was refused at a restoration is tried again: soon, then ever less often, ms. */
+const RETRY_MS = 1_000
+const RETRY_MAX_MS = 30_000
+
+/** What is known of one name. */
+interface Interest {
+  /** Callers whose SUBSCRIBE is under way. */
+  asking: number
+  confirmed: boolean
+  /** Why the server does not restore it. */
+  refused: string | undefined
+}
+
 /**
  * What a client is subscribed to, on one connection. Replies to SUBSCRIBE and its kin come as messages, one per channel;
  * the command is settled by its last one, with the number of subscriptions that are left, as the server counts them.
  */
 export class Subscriptions {
   /** Names by their bytes, read as latin1, so that binary names survive. */
-  private readonly wanted: Record<Kind, Set<string>> = {
-    subscribe: new Set(),
-    psubscribe: new Set(),
-    ssubscribe: new Set(),
+  private readonly wanted: Record<Kind, Map<string, Interest>> = {
+    subscribe: new Map(),
+    psubscribe: new Map(),
+    ssubscribe: new Map(),
   }
   private current: Command | undefined
   private attempt = 0
   private confirmed = 0
   private lost: { at: number; reason: string } | undefined
+  /** As the server counts them on the connection in use: channels and patterns together, shard channels for themselves. */
+  private counted: { connection: Connection; ordinary: number; shard: number } | undefined
+  private retryTimer: NodeJS.Timeout | undefined
+  private retryMs = RETRY_MS
 
   /** @param send puts a command on the connection that carries the subscriptions */
   constructor(
@@ -47,6 +67,13 @@ export class Subscriptions {
     return KINDS.reduce((sum, kind) => sum + this.wanted[kind].size, 0)
   }
 
+  /** What the server refuses to restore, in words; for `health()`. */
+  get complaints(): readonly string[] {
+    const refused = KINDS.flatMap((kind) => [...this.wanted[kind].values()].flatMap(({ refused }) => refused ?? []))
+    if (refused.length === 0) return []
+    return [`${refused.length} subscriptions could not be restored and are tried again: ${refused[0]}`]
+  }
+
   /** Sends (P|S)SUBSCRIBE or (P|S)UNSUBSCRIBE. */
   dispatch(command: Command): void {
     const { name } = command.spec
@@ -54,15 +81,41 @@ export class Subscriptions {
     const args = command.args as CommandArg[]
     if (name.includes('un')) {
       // The server would confirm each channel on its own, how many is its secret: name them.
-      if (args.length === 0) args.push(...[...names].map(toBytes))
+      if (args.length === 0) for (const channel of names.keys()) args.push(toBytes(channel))
       for (const arg of args) names.delete(toName(arg))
-    } else {
-      const added = args.map(toName).filter((channel) => !names.has(channel))
-      for (const channel of added) names.add(channel)
-      forgetIfRefused(command, names, added)
-    }
+    } else this.want(command, names, args.map(toName))
     command.flags |= PUSH_REPLY | IDEMPOTENT | BINARY
     this.send(command)
+  }
+
+  private want(command: Command, names: Map<string, Interest>, channels: readonly string[]): void {
+    for (const channel of channels) {
+      const interest = names.get(channel)
+      if (interest === undefined) names.set(channel, { asking: 1, confirmed: false, refused: undefined })
+      else interest.asking++
+    }
+    const { succeed, fail } = command
+    command.succeed = (value) => {
+      for (const channel of channels) {
+        const interest = names.get(channel)
+        if (interest === undefined) continue
+        interest.asking--
+        interest.confirmed = true
+        interest.refused = undefined
+      }
+      succeed.call(command, value)
+    }
+    command.fail = (error) => {
+      // Refused or never sent, nobody else asking, it is certainly not there. Else it may be, and others count on it.
+      const certain = error instanceof ReplyError || (isCenoteError(error) && error.outcome === 'not-sent')
+      for (const channel of channels) {
+        const interest = names.get(channel)
+        if (interest === undefined) continue
+        interest.asking--
+        if (certain && interest.asking === 0 && !interest.confirmed) names.delete(channel)
+      }
+      fail.call(command, error)
+    }
   }
 
   /** True when the items were a matter of subscriptions. */
@@ -78,7 +131,6 @@ export class Subscriptions {
   private deliver(kind: string, pattern: unknown, channel: unknown, message: unknown): void {
     const { emitter } = this
     const place = pattern === undefined ? [] : [String(pattern)]
-    // What a listener throws is its own affair; here it would look like bytes that cannot be decoded.
     if (emitter.listenerCount(kind) > 0) {
       protectedly(() => emitter.emit(kind, ...place, String(channel), String(message)))
     }
@@ -90,7 +142,7 @@ export class Subscriptions {
 
   private confirm(connection: Connection, kind: string, items: unknown[]): void {
     const count = Number(items[2])
-    if (connection.protocol === 2) connection.subscriber = count > 0
+    this.tally(connection, kind, count)
     const command = connection.pendingPushReply
     if (command?.spec.name !== kind) {
       // Nobody asked: the server ended a shard subscription because its slot moved away.
@@ -107,10 +159,19 @@ export class Subscriptions {
     connection.settlePushReply(count)
   }
 
+  /** On RESP2 messages look like replies for as long as anything is subscribed, of either sort. */
+  private tally(connection: Connection, kind: string, count: number): void {
+    if (this.counted?.connection !== connection) this.counted = { connection, ordinary: 0, shard: 0 }
+    if (kind.startsWith('s') && kind !== 'subscribe') this.counted.shard = count
+    else this.counted.ordinary = count
+    if (connection.protocol === 2) connection.subscriber = this.counted.ordinary + this.counted.shard > 0
+  }
+
   /** The connection is gone; `silentMs` ago it was last heard of. */
   onLost(silentMs: number, reason: string): void {
+    clearTimeout(this.retryTimer)
     if (this.count === 0 || this.lost !== undefined) return
-    this.lost = { at: Date.now() - Math.round(silentMs), reason }
+    this.lost = { at: wallClock() - Math.round(silentMs), reason }
   }
 
   /** A new connection is there: subscribes anew, then tells from when to when messages may have been missed. */
@@ -118,43 +179,89 @@ export class Subscriptions {
     const { lost } = this
     this.lost = undefined
     if (lost === undefined) return
-    if (!this.restores) {
-      for (const kind of KINDS) this.wanted[kind].clear()
+    this.retryMs = RETRY_MS
+    if (this.restores) void this.restoreAll(lost, () => true)
+    else for (const kind of KINDS) this.wanted[kind].clear()
+  }
+
+  private async restoreAll(
+    lost: { at: number; reason: string },
+    concerns: (interest: Interest) => boolean,
+  ): Promise<void> {
+    const parts: Promise<number>[] = []
+    for (const kind of KINDS) {
+      const names = [...this.wanted[kind]].flatMap(([name, interest]) => (concerns(interest) ? name : []))
+      for (let i = 0; i < names.length; i += RESTORE_AT_ONCE) {
+        parts.push(this.restoreSome(kind, names.slice(i, i + RESTORE_AT_ONCE)))
+      }
+    }
+    let restored = 0
+    try {
+      for (const count of await Promise.all(parts)) restored += count
+    } catch {
+      // Lost again: the next connection tries once more, and the gap goes on.
+      this.lost ??= lost
       return
     }
-    const replies: Promise<unknown>[] = []
-    for (const kind of KINDS) {
-      const names = [...this.wanted[kind]]
-      if (names.length === 0) continue
-      const command = new Command(lookupCommand(kind), names.map(toBytes), PUSH_REPLY | IDEMPOTENT | BINARY)
-      replies.push(promiseOf(command))
-      this.send(command)
+    const gap: SubscriptionGap = { from: lost.at, to: wallClock(), reason: lost.reason }
+    if (restored > 0) protectedly(() => this.emitter.emit('gap', gap))
+    this.retryLater(lost)
+  }
+
+  /**
+   * @returns how many of them are there again
+   * @throws Error when the connection was lost
+   */
+  private async restoreSome(kind: Kind, names: readonly string[]): Promise<number> {
+    const command = new Command(lookupCommand(kind), names.map(toBytes), PUSH_REPLY | INTERNAL | BINARY)
+    const promise = promiseOf(command)
+    this.send(command)
+    try {
+      await promise
+    } catch (error) {
+      if (!(error instanceof ReplyError)) throw error
+      return this.onRefused(kind, names, error)
     }
-    Promise.all(replies).then(
-      () => {
-        const gap: SubscriptionGap = { from: lost.at, to: Date.now(), reason: lost.reason }
-        protectedly(() => this.emitter.emit('gap', gap))
-      },
-      (error: Error) => {
-        // Lost again, or refused: the next connection tries once more, and the gap goes on.
-        this.lost ??= lost
-        if (error instanceof ReplyError && this.emitter.listenerCount('error') > 0) this.emitter.emit('error', error)
-      },
-    )
+    this.mark(kind, names, undefined)
+    return names.length
+  }
+
+  /** One name that is not allowed must not take the others with it: the rest is found by halves. */
+  private async onRefused(kind: Kind, names: readonly string[], error: ReplyError): Promise<number> {
+    if (names.length > 1 && error.kind === 'NOPERM') {
+      const half = Math.ceil(names.length / 2)
+      const parts = [names.slice(0, half), names.slice(half)].map((part) => this.restoreSome(kind, part))
+      const [first = 0, second = 0] = await Promise.all(parts)
+      return first + second
+    }
+    this.mark(kind, names, error.message)
+    if (this.emitter.listenerCount('error') > 0) protectedly(() => this.emitter.emit('error', error))
+    return 0
+  }
+
+  private mark(kind: Kind, names: readonly string[], refused: string | undefined): void {
+    for (const name of names) {
+      const interest = this.wanted[kind].get(name)
+      if (interest === undefined) continue
+      interest.refused = refused
+      interest.confirmed = refused === undefined
+    }
+  }
+
+  private retryLater(lost: { at: number; reason: string }): void {
+    if (this.complaints.length === 0) return
+    clearTimeout(this.retryTimer)
+    this.retryTimer = setTimeout(() => {
+      void this.restoreAll(lost, ({ refused }) => refused !== undefined)
+    }, this.retryMs)
+    this.retryTimer.unref()
+    this.retryMs = Math.min(RETRY_MAX_MS, this.retryMs * 2)
   }
 
   forget(): void {
+    clearTimeout(this.retryTimer)
     for (const kind of KINDS) this.wanted[kind].clear()
     this.lost = undefined
-  }
-}
-
-/** What the server refused must not be asked for again after a reconnect, together with all the rest. */
-function forgetIfRefused(command: Command, names: Set<string>, added: readonly string[]): void {
-  const { fail } = command
-  command.fail = (error) => {
-    for (const channel of added) names.delete(channel)
-    fail.call(command, error)
   }
 }
 

@@ -1,7 +1,8 @@
-import type { Command } from '../connection/command.js'
+import { type Command, whenSettled } from '../connection/command.js'
 import { AbortedError, type CenoteError } from '../errors.js'
 import type { CommandSpec } from '../metadata/lookup.js'
-import type { LeasedConnection } from '../pool/leased-connection.js'
+import type { LeasedConnection } from '../node/leased-connection.js'
+import { clearTimeout, setTimeout } from '../timers.js'
 import type { CommandArg } from '../wire/encode.js'
 import type { BatchTarget } from './pipeline.js'
 
@@ -34,6 +35,7 @@ export class WatchSession implements BatchTarget {
   private leased: LeasedConnection | undefined
   private readonly waiting: Command[] = []
   private outstanding = 0
+  private begun = false
   private ending = false
   private why: CenoteError | undefined
   private readonly timer: NodeJS.Timeout
@@ -58,7 +60,7 @@ export class WatchSession implements BatchTarget {
       return
     }
     this.leased = leased
-    leased.onLost = (error) => this.break(error)
+    leased.onLoss = (error) => this.break(error)
     for (const command of this.waiting.splice(0)) leased.send(command)
   }
 
@@ -70,19 +72,28 @@ export class WatchSession implements BatchTarget {
     }
     this.home.limit(command)
     this.outstanding++
-    const { onSettled } = command
     const { name } = command.spec
-    command.onSettled = () => {
-      onSettled?.()
+    if (this.outstanding === 1 && !this.begun) this.endIfRefused(command)
+    whenSettled(command, () => {
       this.outstanding--
       if (name === 'exec' || name === 'discard' || name === 'unwatch') this.ending = true
       if (this.ending && this.outstanding === 0) this.close('over')
-    }
+    })
     if (this.leased === undefined) this.waiting.push(command)
     else this.leased.send(command)
   }
 
-  submitBatch(commands: Command[]): void {
+  /** Nothing is watched, and no MULTI is open, when the first command was refused: there is nothing to hold on to. */
+  private endIfRefused(first: Command): void {
+    this.begun = true
+    const { fail } = first
+    first.fail = (error) => {
+      this.ending = true
+      fail.call(first, error)
+    }
+  }
+
+  submitBatch(commands: readonly Command[]): void {
     for (const command of commands) this.send(command)
   }
 
@@ -102,6 +113,11 @@ export class WatchSession implements BatchTarget {
   private expire(): void {
     const limit = this.home.watchTimeoutMs
     this.break(new AbortedError('not-sent', `no EXEC, DISCARD or UNWATCH came within ${limit} ms (watchTimeoutMs)`))
+  }
+
+  /** The pool is gone; its callers hear of it by their commands. */
+  end(): void {
+    this.close('over')
   }
 
   private break(error: CenoteError): void {

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Command } from '../connection/command.js'
+import { nextTick, queueMicrotask } from '../timers.js'
 import type { CommandArg } from '../wire/encode.js'
 import { type WatchHome, WatchSession } from './watch-session.js'
 
@@ -82,7 +83,7 @@ export class WatchRegistry {
       observe(promise, session)
       if (hasCallback) session.observed = true
     }
-    if (isWatch) session.keys.push(...command.args)
+    if (isWatch) for (const key of command.args) session.keys.push(key)
     session.send(command)
   }
 
@@ -98,7 +99,7 @@ export class WatchRegistry {
 
   private start(command: Command, known: readonly CommandArg[]): WatchSession {
     const session = new WatchSession(this.home, command.spec.upperName, (closed) => this.onClosed(closed))
-    ;(command.args as CommandArg[]).push(...known)
+    for (const key of known) (command.args as CommandArg[]).push(key)
     this.open.add(session)
     this.wake()
     const { storage } = this
@@ -115,10 +116,14 @@ export class WatchRegistry {
     this.resuming = session
     // The next tick scheduled from a microtask runs when that queue is empty: all that the answer set off has run.
     queueMicrotask(() =>
-      process.nextTick(() => {
+      nextTick(() => {
         if (this.resuming === session) this.resuming = undefined
       }),
     )
+  }
+
+  close(): void {
+    for (const session of this.open) session.end()
   }
 
   private onClosed(session: WatchSession): void {

@@ -16,6 +16,10 @@ export interface FallbackClient {
   call(command: string, ...args: (string | Buffer)[]): Promise<unknown>
   /** Used for commands whose caller wants Buffers; `call` otherwise. */
   callBuffer?(command: string, ...args: (string | Buffer)[]): Promise<unknown>
+  /** Runs a whole transaction; without it transactions are refused while the pool cannot serve. */
+  multi?(commands: [name: string, ...args: unknown[]][]): {
+    exec(): Promise<[error: Error | null, result?: unknown][] | null>
+  }
 }
 
 export interface RetryOptions {

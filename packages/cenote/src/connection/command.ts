@@ -1,4 +1,5 @@
-import type { CommandSpec } from '../metadata/lookup.js'
+import type { FailedCommand } from '../errors.js'
+import { type CommandSpec, callFlags, FLAG } from '../metadata/lookup.js'
 import type { CommandArg } from '../wire/encode.js'
 
 /** Where a command is on its way. Once settled it may stay in a queue as a tombstone that keeps its reply slot. */
@@ -10,7 +11,7 @@ export const SETTLED = 2
 export const BINARY = 1
 /** May be sent again after an unknown outcome: read-only by the command table, or its caller said so. */
 export const IDEMPOTENT = 2
-/** Belongs to a MULTI…EXEC batch: never retried or reordered by itself. */
+/** Belongs to a MULTI…EXEC batch: what becomes of it is decided for all of them, see {@link BatchSink.members}. */
 export const TRANSACTION = 4
 /** Settled by push messages (SUBSCRIBE and kin), not by an ordinary reply. */
 export const PUSH_REPLY = 8
@@ -21,14 +22,18 @@ export const INTERNAL = 32
 /** While it waits: every earlier send was refused before it ran, so it certainly did not run. */
 export const REFUSED = 64
 
+/** Commands whose arguments are secrets; they never appear on an error. */
+const SECRET = new Set(['auth', 'hello', 'migrate', 'acl', 'config'])
+
 /** Receives results by position; pipelines and transactions are made of commands without promises of their own. */
 export interface BatchSink {
   settle(index: number, error: Error | undefined, value: unknown): void
-  /**
-   * For a MULTI…EXEC whose connection was lost: all its commands, linked and fresh, when its EXEC was never written
-   * (the server then discarded it); undefined when it may have run.
-   */
-  recall(): Command | undefined
+  /** The commands from MULTI to EXEC, when they are one: given up, refused or sent again together or not at all. */
+  readonly members: readonly Command[] | undefined
+  /** Why the server discarded the transaction; what it said of the commands it was to queue. */
+  readonly queueErrors?: readonly Error[]
+  /** The members are to be sent again: forgets what was said of them. */
+  restart?(): void
 }
 
 /** A Lua script that is sent in full or by hash, depending on what its connection has seen. */
@@ -51,7 +56,7 @@ export class Command {
   startedAt = 0
   /** Active time after which it settles with a time-out; Infinity for none. */
   deadline = Number.POSITIVE_INFINITY
-  /** Its own limit in ms, 0 for the pool's default. */
+  /** Its own limit in ms, 0 for none. */
   timeoutMs = 0
   resolve: (value: unknown) => void = noop
   reject: (error: Error) => void = noop
@@ -67,6 +72,13 @@ export class Command {
     readonly args: readonly CommandArg[],
     public flags: number,
   ) {}
+
+  /** Its time begins, unless it has begun: all that comes before the reply counts. */
+  start(now: number): void {
+    if (this.startedAt === 0) this.startedAt = now
+    if (this.timeoutMs > 0 && this.deadline === Number.POSITIVE_INFINITY)
+      this.deadline = this.startedAt + this.timeoutMs
+  }
 
   succeed(value: unknown): void {
     this.stage = SETTLED
@@ -89,6 +101,13 @@ export class Command {
   fail(error: Error): void {
     this.stage = SETTLED
     this.finish(error, undefined)
+  }
+
+  /** For the error it ended in. */
+  describe(): FailedCommand {
+    const { spec, args } = this
+    const secret = SECRET.has(spec.name) || (callFlags(spec, args) & FLAG.NO_AUTH) !== 0
+    return { name: spec.name, args: secret ? ['[hidden]'] : args.map(String) }
   }
 
   private finish(error: Error | undefined, value: unknown): void {
@@ -114,6 +133,23 @@ export function promiseOf(command: Command): Promise<unknown> {
   command.resolve = lastResolve
   command.reject = lastReject
   return promise
+}
+
+/** What goes with the command, come what may: the whole transaction it belongs to, else itself. */
+export function wholeOf(command: Command): readonly Command[] {
+  return ((command.flags & TRANSACTION) !== 0 && command.batch?.members) || [command]
+}
+
+/** Adds to what is to happen when the command settles; the newest runs first. */
+export function whenSettled(command: Command, run: () => void): void {
+  const { onSettled } = command
+  command.onSettled =
+    onSettled === undefined
+      ? run
+      : () => {
+          run()
+          onSettled()
+        }
 }
 
 /** Rough size of a queued command in bytes, for bounds on parked work; not called while commands flow. */

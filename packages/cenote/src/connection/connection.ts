@@ -1,12 +1,22 @@
 import type { Socket } from 'node:net'
-import { CenoteError, ConnectionError, ProtocolError, ReplyError } from '../errors.js'
-import { lookupCommand } from '../metadata/lookup.js'
+import { CenoteError, ClosedError, ConnectionError, ProtocolError, ReplyError } from '../errors.js'
+import { monotonic, nextTick, setImmediate, wallClock } from '../timers.js'
 import { Decoder, type DecoderOptions, type ReplySink } from '../wire/decode.js'
 import { type ByteSink, CommandEncoder } from '../wire/encode.js'
 import type { LoopClock } from './clock.js'
-import { BINARY, BLOCKING, Command, INTERNAL, PUSH_REPLY, promiseOf, SETTLED, WRITTEN } from './command.js'
+import {
+  BINARY,
+  BLOCKING,
+  type Command,
+  INTERNAL,
+  PUSH_REPLY,
+  SETTLED,
+  TRANSACTION,
+  WAITING,
+  WRITTEN,
+} from './command.js'
 import { DroppedTransaction } from './dropped-transaction.js'
-import type { CloseReason, ConnectionOwner, ConnectionState, Leftovers, ReplyObserver } from './owner.js'
+import type { CloseReason, ConnectionState, Leftovers, OwnerOf, ReplyObserver } from './owner.js'
 import {
   type Endpoint,
   openSocket,
@@ -16,14 +26,19 @@ import {
   socketError,
 } from './socket.js'
 
-export type { CloseReason, ConnectionOwner, ConnectionState, Leftovers, ReplyObserver } from './owner.js'
+export type { CloseReason, ConnectionState, Leftovers, ReplyObserver } from './owner.js'
 export { describeEndpoint } from './socket.js'
+
+/** Hears what its connection reports. */
+export type ConnectionOwner = OwnerOf<Connection>
 
 /** A batch goes to the socket at this size, so that a huge backlog never becomes one string. */
 const BATCH_CHARACTERS = 64 * 1024
 
 /** After so long without a byte, ms, a connection is asked for a sign of life before it is trusted with commands. */
 const TRUSTED_MS = 5_000
+/** After so long without a byte, ms, what has arrived is read before anything is written: it may be the server's end. */
+const FRESH_MS = 1_000
 
 let lastId = 0
 
@@ -43,14 +58,12 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
   answered = 0
   /** Active time of the last byte received. */
   lastReadAt: number
+  /** The same in real time, as two clocks show it: one stops while the machine sleeps, the other may jump. */
+  private lastReadReal = monotonic()
+  private lastReadWall = wallClock()
   /** Active time since which replies are owed without a break. */
   owedSince = 0
-  readonly createdAt = performance.now()
-  /** When a lease connection was last given back, and when it has lived long enough. */
-  restingSince = 0
-  expiresAt = Number.POSITIVE_INFINITY
-  /** Not to be lent again: of a server left behind, or not authenticated anew for being in a transaction. */
-  stale = false
+  readonly createdAt = monotonic()
   /** Lower bound of all deadlines in the queue: nothing can be due before it. */
   nextDeadline = Number.POSITIVE_INFINITY
   bytesRead = 0
@@ -76,9 +89,12 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
   private blocked = false
   private corked = false
   private encoding = false
-  /** A PING must be answered before anything else is written. */
-  private asking = false
+  /** Nothing but internal commands is written until it opens. */
+  private gated = false
+  /** Nothing follows what is queued: the server is told so once it is written. */
+  private ending = false
   private readonly dropped = new DroppedTransaction()
+  private accepted: (() => void) | undefined
   private connected: (() => void) | undefined
   private readonly encoder: CommandEncoder
   private readonly decoder: Decoder
@@ -96,6 +112,16 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
     this.encoder = new CommandEncoder(this)
     this.decoder = new Decoder(this, decoderOptions)
     this.socket = openSocket(endpoint, socketOptions, this)
+  }
+
+  /** Runs once somebody has accepted the socket, before TLS. */
+  whenAccepted(callback: () => void): void {
+    this.accepted = callback
+  }
+
+  onAccepted(): void {
+    this.accepted?.()
+    this.accepted = undefined
   }
 
   /** Runs once the socket is open and its TLS handshake done. */
@@ -137,10 +163,7 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
 
   send(command: Command): void {
     if (!this.flushScheduled) this.scheduleFlush()
-    if (command.startedAt === 0) command.startedAt = this.clock.now
-    if (command.deadline === Number.POSITIVE_INFINITY && command.timeoutMs > 0) {
-      command.deadline = command.startedAt + command.timeoutMs
-    }
+    command.start(this.clock.now)
     if (command.deadline < this.nextDeadline) this.nextDeadline = command.deadline
     if (this.tail === undefined) this.head = command
     else this.tail.next = command
@@ -157,16 +180,22 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
     this.flushScheduled = true
     this.clock.refresh()
     this.clock.wake()
-    if (this.inFlight === 0) process.nextTick(this.flush)
-    else setImmediate(this.flush)
+    if (this.inFlight > 0) setImmediate(this.flush)
+    else if (this.clock.real - this.lastReadReal < FRESH_MS) nextTick(this.flush)
+    else setImmediate(this.flushAfterReading)
+  }
+
+  /** From one check phase to the next there is a poll in between, wherever the turn had been. */
+  private readonly flushAfterReading = (): void => {
+    setImmediate(this.flush)
   }
 
   readonly flush = (): void => {
     this.flushScheduled = false
     if (this.blocked || this.state === 'closed') return
     const wasIdle = this.inFlight === 0
-    if (wasIdle && this.clock.now - this.lastReadAt > TRUSTED_MS && this.state === 'ready') this.askForLife()
-    const connecting = this.state === 'connecting' || this.asking
+    if (wasIdle && !this.gated && this.state === 'ready' && this.isUntrusted) this.gated = this.owner.onUntrusted(this)
+    const internalOnly = this.state === 'connecting' || this.gated
     const encoder = this.encoder
     this.encoding = true
     let command = this.unwritten
@@ -176,9 +205,9 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
         command = this.unlink(previous, command)
         continue
       }
-      if (connecting && (command.flags & INTERNAL) === 0) break
+      if (internalOnly && (command.flags & INTERNAL) === 0) break
       if (command.script !== undefined) command.script.prepare(command, this.loadedScripts)
-      encoder.add(command.spec.wireName, command.args)
+      encoder.add(command.spec.wireName, command.args, command.spec.plainName)
       if (command.stage !== SETTLED) command.stage = WRITTEN
       command.attempts++
       this.inFlight++
@@ -203,27 +232,55 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
       this.socket.uncork()
     }
     if (this.socket.writableLength > SOCKET_HIGH_WATER_BYTES) this.blocked = true
+    if (this.ending && this.unwritten === undefined) this.socket.end()
   }
 
-  /**
-   * A path that went dead while nothing was said would swallow the commands now waiting, and nobody could tell whether
-   * they ran. So a PING goes first and they follow its reply; if none comes they were certainly not sent.
-   */
-  private askForLife(): void {
-    if (this.asking || this.unwritten === undefined || (this.unwritten.flags & (INTERNAL | BLOCKING)) !== 0) return
-    const ping = new Command(lookupCommand('ping'), [], INTERNAL)
-    const answered = (): void => {
-      this.asking = false
-      if (!this.flushScheduled) this.scheduleFlush()
-    }
-    promiseOf(ping).then(answered, answered)
-    ping.startedAt = this.clock.now
-    ping.next = this.unwritten
-    if (this.lastWritten === undefined) this.head = ping
-    else this.lastWritten.next = ping
-    this.unwritten = ping
+  /** Nothing was heard for so long that a path which died meanwhile would swallow what is about to be written. */
+  private get isUntrusted(): boolean {
+    const next = this.unwritten
+    if (next === undefined || (next.flags & INTERNAL) !== 0) return false
+    // In the middle of a MULTI nothing else may be written.
+    if ((next.flags & TRANSACTION) !== 0 && next.spec.name !== 'multi') return false
+    return this.clock.real - this.lastReadReal > TRUSTED_MS || wallClock() - this.lastReadWall > TRUSTED_MS
+  }
+
+  /** Puts an internal command before all that is not written yet. */
+  sendFirst(command: Command): void {
+    command.start(this.clock.refresh())
+    command.next = this.unwritten
+    if (this.lastWritten === undefined) this.head = command
+    else this.lastWritten.next = command
+    if (this.unwritten === undefined) this.tail = command
+    this.unwritten = command
     this.queued++
-    this.asking = true
+    if (!this.flushScheduled && !this.encoding) this.scheduleFlush()
+  }
+
+  /** Ends what {@link ConnectionOwner.onUntrusted} began. */
+  openGate(): void {
+    if (!this.gated) return
+    this.gated = false
+    if (!this.flushScheduled && this.state !== 'closed') this.scheduleFlush()
+  }
+
+  /** Takes back what was accepted and not written, in its order. Internal commands stay, and the rest of a MULTI begun. */
+  takeUnsent(): Command | undefined {
+    let taken: Command | undefined
+    let last: Command | undefined
+    let previous = this.lastWritten
+    for (let command = this.unwritten; command !== undefined; ) {
+      const next: Command | undefined = command.next
+      if ((command.flags & INTERNAL) !== 0 || isBegun(command)) previous = command
+      else {
+        this.unlink(previous, command)
+        if (last === undefined) taken = command
+        else last.next = command
+        last = command
+      }
+      command = next
+    }
+    this.unwritten = this.lastWritten === undefined ? this.head : this.lastWritten.next
+    return taken
   }
 
   /** Drops a command that was given up before it was written; it never existed for the server. */
@@ -260,6 +317,8 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
     if (this.state === 'closed') return
     this.bytesRead += bytes.length
     this.lastReadAt = this.clock.refresh()
+    this.lastReadReal = this.clock.real
+    this.lastReadWall = wallClock()
     this.expect(this.head)
     try {
       this.decoder.write(bytes)
@@ -338,9 +397,10 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
     if (command.stage !== SETTLED) command.succeed(value)
   }
 
-  /** True while the oldest outstanding command is one that waits at the server on purpose. */
+  /** True while the oldest outstanding command is one that waits at the server on purpose, and its caller with it. */
   get waitsOnPurpose(): boolean {
-    return this.head !== undefined && (this.head.flags & BLOCKING) !== 0
+    const { head } = this
+    return head !== undefined && (head.flags & BLOCKING) !== 0 && head.stage !== SETTLED
   }
 
   /** Visits queued and written commands, oldest first. */
@@ -362,6 +422,14 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
     }
   }
 
+  /** Writes what was accepted, tells the server that nothing follows, and closes after the last reply. */
+  finish(reason: CloseReason): void {
+    this.drain(reason)
+    if (this.state === 'closed') return
+    this.ending = true
+    if (!this.flushScheduled) this.flush()
+  }
+
   /** Closes now. The owner gets back what was not answered. */
   close(reason: CloseReason, error: CenoteError): void {
     if (this.state === 'closed') return
@@ -369,7 +437,9 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
     this.move('closed')
     this.socket.destroy()
     const leftovers = this.takeLeftovers()
-    this.owner.onClosed(this, this.closeReason, error, leftovers)
+    // Half-closed by its owner, who is told so and not that the server left: libraries match on ioredis' text.
+    const cause = this.ending ? new ClosedError(undefined, undefined, { cause: error }) : error
+    this.owner.onClosed(this, this.closeReason, cause, leftovers)
   }
 
   private takeLeftovers(): Leftovers {
@@ -389,6 +459,10 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
     this.state = state
   }
 }
+
+/** Part of a transaction whose MULTI was written. */
+const isBegun = ({ flags, batch }: Command): boolean =>
+  (flags & TRANSACTION) !== 0 && batch?.members !== undefined && batch.members[0]!.stage !== WAITING
 
 function draining(): CenoteError {
   return new ConnectionError('The connection was retired after its last reply')

@@ -1,6 +1,5 @@
 import type { CenoteError, ReplyError } from '../errors.js'
 import type { Command } from './command.js'
-import type { Connection } from './connection.js'
 
 /** One socket's life. Only {@link Connection.move} changes it, and every close carries a reason. */
 export type ConnectionState = 'connecting' | 'ready' | 'draining' | 'closed'
@@ -19,6 +18,7 @@ export type CloseReason =
   | 'doubtful'
   | 'read-only'
   | 'reconnect'
+  | 'budget'
   | 'pool-closed'
 
 /** Commands a lost connection gives back, in their order: `written` may have run, `unsent` cannot have. */
@@ -27,11 +27,16 @@ export interface Leftovers {
   readonly unsent: Command | undefined
 }
 
-/** The layer above. It alone decides what becomes of failed commands. */
-export interface ConnectionOwner {
-  onErrorReply(connection: Connection, command: Command, error: ReplyError): void
-  onPush(connection: Connection, items: unknown[]): void
-  onClosed(connection: Connection, reason: CloseReason, error: CenoteError, leftovers: Leftovers): void
+/** The layer above a connection of type `C`. It alone decides what becomes of failed commands. */
+export interface OwnerOf<C> {
+  onErrorReply(connection: C, command: Command, error: ReplyError): void
+  onPush(connection: C, items: unknown[]): void
+  onClosed(connection: C, reason: CloseReason, error: CenoteError, leftovers: Leftovers): void
+  /**
+   * Commands are about to be written after a silence in which the path may have died. True holds them back until
+   * `openGate()`; what is never written is certainly not sent.
+   */
+  onUntrusted(connection: C): boolean
 }
 
 /** Told of every reply; implemented by the statistics. */

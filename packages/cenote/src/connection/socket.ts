@@ -28,9 +28,12 @@ export interface SocketOptions {
 
 /** What a connection needs to know of its socket. Bytes handed over are valid only during the call. */
 export interface SocketEvents {
+  /** Somebody took the connection; with TLS its handshake follows. */
+  onAccepted(): void
   onConnect(): void
   onBytes(bytes: Buffer): void
   onDrain(): void
+  /** By an error, or without one by the other side; may be told more than once. */
   onClosed(error: Error | undefined): void
 }
 
@@ -45,13 +48,14 @@ export const SOCKET_HIGH_WATER_BYTES = 256 * 1024
 /** Opens a socket; names are resolved afresh on each call. */
 export function openSocket(endpoint: Endpoint, options: SocketOptions, events: SocketEvents): net.Socket {
   const socket = options.tls === undefined ? openPlain(endpoint, options, events) : openTls(endpoint, options, events)
-  let failure: Error | undefined
   socket.on('drain', () => events.onDrain())
-  socket.on('error', (error) => {
-    failure ??= error
+  // Told at once: the socket is closed a phase of the event loop later, and until then would be written to.
+  socket.on('error', (error) => events.onClosed(error))
+  socket.on('end', () => {
+    socket.destroy()
+    events.onClosed(undefined)
   })
-  socket.on('end', () => socket.destroy())
-  socket.on('close', () => events.onClosed(failure))
+  socket.on('close', () => events.onClosed(undefined))
   return socket
 }
 
@@ -80,7 +84,10 @@ function openPlain(endpoint: Endpoint, options: SocketOptions, events: SocketEve
       },
     },
   } as unknown as net.NetConnectOpts)
-  socket.once('connect', () => events.onConnect())
+  socket.once('connect', () => {
+    events.onAccepted()
+    events.onConnect()
+  })
   return socket
 }
 
@@ -92,6 +99,7 @@ function openTls(endpoint: Endpoint, options: SocketOptions, events: SocketEvent
     ...servername,
     ...settings,
   } as tls.ConnectionOptions)
+  socket.once('connect', () => events.onAccepted())
   socket.once('secureConnect', () => {
     socket.setNoDelay(options.noDelay)
     events.onConnect()

@@ -61,3 +61,11 @@ function blockTokenAt(spec: CommandSpec, args: readonly unknown[]): number {
   }
   return -1
 }
+
+/**
+ * Whether an error reply may be the work of a script, or of nobody knows whom, instead of the server's own. What such a
+ * reply says proves nothing: a script that has written may return `LOADING`.
+ */
+export function mayForgeErrors(spec: CommandSpec): boolean {
+  return !spec.known || (spec.group === 'scripting' && spec.subcommands === undefined)
+}

@@ -28,6 +28,8 @@ export interface CommandSpec {
   readonly fullName: string
   /** The name as the first bulk string of a request, `$3\r\nget\r\n`; of a subcommand, that of its own token. */
   readonly wireName: string
+  /** Whether the name is ASCII; others are a mistake of their callers, which must not become anybody else's. */
+  readonly plainName: boolean
   /** Bits of `FLAG`. 0 for an unknown command, which is thereby treated as a write that is never sent twice. */
   readonly flags: number
   /** As the server counts: with the name; negative means at least. 0 for an unknown command. */
@@ -148,6 +150,7 @@ function makeSpec(
     upperName: name.toUpperCase(),
     fullName,
     wireName: `$${Buffer.byteLength(name)}\r\n${name}\r\n`,
+    plainName: Buffer.byteLength(name) === name.length,
     flags,
     arity,
     group,

@@ -19,6 +19,15 @@ export class CommandQueue {
     if (command.deadline < this.nextDeadline) this.nextDeadline = command.deadline
   }
 
+  /** Adds a list of commands, linked by `next`. */
+  append(first: Command | undefined): void {
+    for (let command = first; command !== undefined; ) {
+      const next: Command | undefined = command.next
+      this.push(command)
+      command = next
+    }
+  }
+
   /** Empties the queue; the caller walks the list by `next`, which it must read before passing a command on. */
   takeAll(): Command | undefined {
     const first = this.head

@@ -1,69 +1,74 @@
 import type { ResolvedOptions } from '../config/options.js'
 import type { LoopClock } from '../connection/clock.js'
-import type { Connection, ConnectionOwner } from '../connection/connection.js'
+import type { Connection } from '../connection/connection.js'
 import { HandshakeError } from '../connection/handshake.js'
 import { type CenoteError, ClosedError, ConnectionError, isCenoteError } from '../errors.js'
 import type { Counters } from '../observe/counters.js'
-import { backoffDelay } from '../resilience/backoff.js'
 import { Breaker } from '../resilience/breaker.js'
-import { RateLimit } from '../resilience/rate-limit.js'
-import type { Topology } from '../topology/standalone.js'
-import type { Credentials } from './credentials.js'
-import { Dial } from './dial.js'
+import type { RateLimit } from '../resilience/rate-limit.js'
+import { clearTimeout, monotonic, setTimeout } from '../timers.js'
+import type { Address } from './address.js'
+import type { Dial } from './dial.js'
+import { Entry, type TrustCheck } from './entry.js'
+import { paceOf } from './pace.js'
 
 /** Delay between dials while the server is unreachable: short enough that its return is noticed at once. */
 const DIAL_BACKOFF = { baseDelayMs: 10, factor: 2, maxDelayMs: 200 }
-/**
- * After refusals that only others can mend (credentials, the server's limit of clients): soon at first, because a
- * rotated password or a free place is a matter of moments, then ever less often, because the server logs them.
- */
-const REFUSED_BACKOFF = { baseDelayMs: 50, factor: 1.5, maxDelayMs: 2_000 }
+/** One that waits behind others' dials hears of their failures so often, ms. */
+const TELL_EVERY_MS = 1_000
 
 /** A wish for a connection. Granted in order of arrival, however many dials that takes. */
 export interface DialRequest {
-  /** Takes over the ready connection. */
-  readonly owner: ConnectionOwner
+  /** How it is opened: as whom, with which settings. */
+  readonly dial: Dial
   /** Goes before the others: everybody's commands wait for it. */
   readonly urgent?: boolean
-  granted(connection: Connection): void
-  /** Only for failures that dialling again cannot mend; others are retried behind the breaker. */
+  /** False once nobody waits for it any more; asked before another dial. */
+  readonly isWanted: boolean
+  /** A dial begins for it. */
+  dialing?(): void
+  /** Takes over the ready connection, and says who holds it. */
+  granted(entry: Entry): void
+  /** A dial failed; it is tried again behind the breaker. */
+  failed?(error: CenoteError): void
+  /** Only for failures that dialling again cannot mend. */
   refused(error: CenoteError): void
 }
 
-/** Told of each attempt that failed, and of changes of the breaker. */
-export interface DialObserver {
-  onDialing?(): void
-  onDialFailed(error: CenoteError): void
-}
-
 /**
- * Decides when connections are opened: a cap on dials at once and per second, a breaker while the server cannot be
- * reached, one probe at a time behind it.
+ * Decides when connections to one server are opened, for whatever purpose: a cap on dials at once and per second, a
+ * breaker while the server cannot be reached, one probe at a time behind it.
  */
 export class Dialer {
   readonly breaker = new Breaker(DIAL_BACKOFF)
   /** Dials under way. */
   dialing = 0
   lastFailure: CenoteError | undefined
-  private readonly connector: Dial
-  private readonly rate: RateLimit
+  /** How long the fastest dial so far took, ms; says what is slow on this path and what is silence. */
+  usualMs = 0
+  private readonly pace: RateLimit
   private readonly queue: DialRequest[] = []
+  private readonly toldAt = new WeakMap<DialRequest, number>()
   private timer: NodeJS.Timeout | undefined
   private closed = false
 
+  /** @param heardAt active time at which any connection to the server was last heard of */
   constructor(
     private readonly options: ResolvedOptions,
-    private readonly topology: Topology,
-    credentials: Credentials,
+    private readonly address: Address,
     private readonly clock: LoopClock,
     private readonly counters: Counters,
-    private readonly observer: DialObserver,
+    private readonly isTrusted: TrustCheck,
+    private readonly heardAt: () => number,
   ) {
-    this.connector = new Dial(options, topology, credentials, clock, counters)
-    this.rate = new RateLimit(options.dialsPerSecond)
+    this.pace = paceOf(String(address), options.dialsPerSecond)
   }
 
   request(request: DialRequest): void {
+    if (this.closed) {
+      request.refused(new ClosedError())
+      return
+    }
     if (request.urgent === true) this.queue.unshift(request)
     else this.queue.push(request)
     this.pump()
@@ -73,45 +78,63 @@ export class Dialer {
     const at = this.queue.indexOf(request)
     if (at < 0) return false
     this.queue.splice(at, 1)
+    if (this.queue.length === 0) this.sleep()
     return true
   }
 
+  /**
+   * Dials fail and nothing has been heard since they began to. While connections that are open go on answering, the
+   * server is there, whatever keeps new ones away.
+   */
+  get isUnreachable(): boolean {
+    const { openSince } = this.breaker
+    return openSince !== undefined && this.heardAt() <= openSince
+  }
+
+  /** New connections cannot be had right now, for whatever reason. */
+  isFailing(dial: Dial): boolean {
+    return this.breaker.state !== 'closed' || dial.refusals.last !== undefined
+  }
+
   /** The error that makes waiting pointless right now: a refusal that holds, or an outage that has lasted too long. */
-  failFastError(): CenoteError | undefined {
+  failFastError(dial: Dial): CenoteError | undefined {
     const { breaker, lastFailure } = this
-    if (breaker.openSince === undefined || lastFailure === undefined) return undefined
     const now = this.clock.refresh()
-    if (isRefusal(lastFailure)) {
-      // Once another try is allowed its result is worth waiting for: what was refused may have been put right.
-      return breaker.state === 'open' && breaker.delay(now) > 0 ? lastFailure : undefined
-    }
+    const { refusals } = dial
+    // Once another try is allowed its result is worth waiting for: what was refused may have been put right.
+    if (refusals.last !== undefined && refusals.delay(now) > 0) return refusals.last
+    if (breaker.openSince === undefined || lastFailure === undefined) return undefined
+    if (isFull(lastFailure)) return breaker.state === 'open' && breaker.delay(now) > 0 ? lastFailure : undefined
     const outage = now - breaker.openSince
-    if (this.options.failFastAfterMs === 0 || outage < this.options.failFastAfterMs) return undefined
+    const { failFastAfterMs } = this.options
+    if (failFastAfterMs === 0 || outage < failFastAfterMs || !this.isUnreachable) return undefined
     return new ConnectionError(
-      `${this.topology.describe()} has been unreachable for ${Math.round(outage)} ms (${lastFailure.message}); not sent. It is tried again continuously`,
+      `${this.address} has been unreachable for ${Math.round(outage)} ms (${lastFailure.message}); not sent. It is tried again continuously`,
       { cause: lastFailure },
     )
   }
 
   close(): void {
+    if (this.closed) return
     this.closed = true
-    if (this.timer !== undefined) clearTimeout(this.timer)
-    this.timer = undefined
+    this.sleep()
     for (const request of this.queue.splice(0)) request.refused(new ClosedError())
-    this.connector.close()
   }
 
   private pump(): void {
     while (!this.closed && this.queue.length > 0) {
       if (this.dialing >= this.options.dialConcurrency) return
       const now = this.clock.refresh()
-      const wait = Math.max(this.breaker.delay(now), this.rate.delay(now))
-      if (wait > 0) {
+      const general = Math.max(this.breaker.delay(now), this.pace.delay(monotonic()))
+      const delays = this.queue.map(({ dial }) => Math.max(general, dial.refusals.delay(now)))
+      const at = delays.indexOf(0)
+      if (at < 0) {
+        const wait = Math.min(...delays)
         if (wait !== Number.POSITIVE_INFINITY) this.wakeIn(wait)
         return
       }
       this.breaker.begin()
-      void this.attempt(this.queue.shift()!)
+      void this.attempt(this.queue.splice(at, 1)[0]!)
     }
   }
 
@@ -123,38 +146,74 @@ export class Dialer {
     }, Math.ceil(milliseconds))
   }
 
+  private sleep(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
+  }
+
   private async attempt(request: DialRequest): Promise<void> {
     this.dialing++
-    this.observer.onDialing?.()
+    request.dialing?.()
+    let connection: Connection
     try {
-      const connection = await this.dial(this.options.connectTimeoutMs)
+      connection = await this.open(request.dial)
       this.dialing--
-      connection.owner = request.owner
-      request.granted(connection)
     } catch (error) {
       this.dialing--
-      const failure = error as CenoteError
-      if (this.closed) request.refused(failure)
-      else if (isRefusal(failure)) {
-        // All who wait would hear the same, one paced dial after another.
-        for (const other of [request, ...this.queue.splice(0)]) other.refused(failure)
-      } else this.queue.unshift(request)
+      this.onFailed(request, error as CenoteError)
+      this.pump()
+      return
     }
+    request.granted(this.adopt(connection))
     this.pump()
   }
 
+  private onFailed(request: DialRequest, failure: CenoteError): void {
+    if (this.closed || !request.isWanted) {
+      request.refused(this.closed ? failure : new ClosedError())
+      return
+    }
+    if (isRefusal(failure)) {
+      // All who wait for the same would hear the same, one paced dial after another.
+      for (const other of [request, ...this.takeLike(request, failure)]) other.refused(failure)
+      return
+    }
+    this.queue.unshift(request)
+    const now = monotonic()
+    for (const other of [...this.queue]) {
+      if (other !== request && now - (this.toldAt.get(other) ?? 0) < TELL_EVERY_MS) continue
+      this.toldAt.set(other, now)
+      other.failed?.(failure)
+    }
+  }
+
+  private takeLike(request: DialRequest, failure: CenoteError): DialRequest[] {
+    const taken = this.queue.filter(({ dial }) => isFull(failure) || dial === request.dial)
+    for (const other of taken) this.withdraw(other)
+    return taken
+  }
+
+  adopt(connection: Connection): Entry {
+    return new Entry(connection, this.isTrusted)
+  }
+
   /**
-   * One dial with handshake, past the queue but told to the breaker and counted against the rate.
+   * One dial with handshake, past the queue but told to the breaker and counted against the pace.
+   * @param reachMs see {@link Dial.open}
    * @throws CenoteError saying what was refused, and by whom
    */
-  async dial(timeoutMs: number): Promise<Connection> {
+  async open(dial: Dial, reachMs?: number): Promise<Connection> {
     this.counters.dialAttempts++
-    this.rate.spend()
+    this.pace.spend()
     const { generation } = this.breaker
+    const startedAt = this.clock.refresh()
     try {
-      const connection = await this.connector.open(timeoutMs)
+      const connection = await dial.open(reachMs)
       this.breaker.success()
+      dial.refusals.clear()
       this.lastFailure = undefined
+      const took = this.clock.refresh() - startedAt
+      this.usualMs = this.usualMs === 0 ? took : Math.min(this.usualMs, took)
       return connection
     } catch (error) {
       const failure = isCenoteError(error) ? error : new ConnectionError('Dialling failed', { cause: error })
@@ -163,17 +222,26 @@ export class Dialer {
       this.counters.lastDialError = failure.message
       this.counters.lastError = failure.message
       this.lastFailure = failure
-      this.breaker.failure(this.clock.refresh(), isRefusal(failure) ? this.refusedDelay() : 0, generation)
-      this.observer.onDialFailed(failure)
+      this.note(dial, failure, generation)
       throw failure
     }
   }
 
-  private refusedDelay(): number {
-    return backoffDelay(REFUSED_BACKOFF, this.breaker.failures + 1, () => 0)
+  private note(dial: Dial, failure: CenoteError, generation: number): void {
+    const now = this.clock.refresh()
+    if (!isRefusal(failure)) this.breaker.failure(now, 0, generation)
+    else {
+      dial.refusals.note(failure, now)
+      // A full server refuses everybody; one that has something against a user or a setting is there for the others.
+      if (isFull(failure)) this.breaker.failure(now, dial.refusals.pause, generation)
+      else this.breaker.success()
+    }
   }
 }
 
+/** The server, or a setting, is against it; trying again soon changes nothing. */
 function isRefusal(error: CenoteError): boolean {
   return error instanceof HandshakeError && error.failure !== 'loading'
 }
+
+const isFull = (error: CenoteError): boolean => error instanceof HandshakeError && error.failure === 'max-clients'

@@ -1,111 +1,165 @@
-import type { ResolvedOptions } from '../config/options.js'
-import { BLOCKING, type Command, SETTLED } from '../connection/command.js'
+import type { Alarm } from '../connection/clock.js'
+import { BLOCKING, type Command, SETTLED, whenSettled } from '../connection/command.js'
 import type { Connection } from '../connection/connection.js'
-import { sendInternal } from '../connection/handshake.js'
+import { newPing, sendInternal, sendInternalCommand } from '../connection/internal.js'
 import { AbortedError, type CenoteError, ConnectionError, isCenoteError } from '../errors.js'
-import { blockTimeoutMs } from '../metadata/lookup.js'
+import type { Fallback } from './fallback.js'
 import type { LeasedConnection } from './leased-connection.js'
-import type { AcquireOptions, Leases } from './leases.js'
-import type { PoolParts } from './parts.js'
+import type { Leases } from './leases.js'
+import type { Means } from './means.js'
+import type { Waiter } from './waiters.js'
 
 /** How long an aborted blocking command may take to come back from the server before its connection is closed, ms. */
 const UNBLOCK_GRACE_MS = 500
 
-interface Run {
-  readonly abort: AbortController
-  lease: LeasedConnection | undefined
+export interface RunOptions {
+  readonly label: string
+  /** A PING goes first: WAIT asks about the writes known to its own connection. */
+  readonly afterPing?: boolean
 }
 
-/** Commands that wait at the server: each on a connection of its own, and called back from there when aborted. */
-export class BlockingCalls {
+/** Commands on their way to, or on, a connection of their own. */
+interface Run {
+  readonly commands: readonly Command[]
+  waiter: Waiter | undefined
+  lease: LeasedConnection | undefined
+  outstanding: number
+  /** CLIENT UNBLOCK is under way to the server; until it has arrived the connection is not lent again. */
+  unblocking: Promise<void> | undefined
+}
+
+/**
+ * The one way to use a connection alone: commands wait for one, are sent there one after the other, and when the last is
+ * settled, however that came, the connection goes back.
+ */
+export class Exclusive {
   private readonly runs = new Map<Command, Run>()
 
+  /** @param messenger a connection that is free to carry CLIENT UNBLOCK */
   constructor(
-    private readonly options: ResolvedOptions,
+    private readonly means: Means,
     private readonly leases: Leases,
-    private readonly parts: PoolParts,
-    /** A connection that is free to carry CLIENT UNBLOCK. */
+    private readonly fallback: Fallback | undefined,
     private readonly messenger: () => Connection | undefined,
   ) {}
 
-  send(command: Command, acquire: AcquireOptions): void {
-    const block = blockTimeoutMs(command.spec, command.args)
-    const { onSettled } = command
-    const run: Run = { abort: new AbortController(), lease: undefined }
-    command.flags |= BLOCKING
-    this.runs.set(command, run)
-    command.onSettled = () => {
-      this.runs.delete(command)
-      void run.lease?.release()
-      onSettled?.()
+  /**
+   * Commands that do not block have their deadline from now on, the wait for a connection included; those that do get
+   * theirs when they are sent, because the server may keep them waiting for as long as they asked.
+   */
+  run(all: readonly Command[], { label, afterPing = false }: RunOptions): void {
+    const { clock, options } = this.means
+    // Given up before they got here; nothing would ever end the run.
+    const commands = all.filter(({ stage }) => stage !== SETTLED)
+    if (commands.length === 0) return
+    const run: Run = {
+      commands,
+      waiter: undefined,
+      lease: undefined,
+      outstanding: commands.length,
+      unblocking: undefined,
     }
-    this.leases.acquire({ label: command.spec.upperName, signal: run.abort.signal, ...acquire }).then(
+    const now = clock.refresh()
+    let deadline = Number.POSITIVE_INFINITY
+    for (const command of commands) {
+      if ((command.flags & BLOCKING) === 0) {
+        command.start(now)
+        deadline = Math.min(deadline, command.deadline)
+      }
+      this.runs.set(command, run)
+      whenSettled(command, () => this.onSettled(command, run))
+    }
+    const { acquireTimeoutMs } = options
+    const left = deadline - now
+    const timeoutMs = acquireTimeoutMs > 0 ? Math.min(acquireTimeoutMs, left) : left
+    run.waiter = this.leases.enqueue(
+      label,
+      timeoutMs === Number.POSITIVE_INFINITY ? 0 : Math.max(1, timeoutMs),
       (lease) => {
-        if (command.stage === SETTLED) {
+        run.waiter = undefined
+        run.lease = lease
+        // Given up on the way here.
+        if (run.outstanding === 0) {
           void lease.release()
           return
         }
-        run.lease = lease
-        const grace = this.options.blockingGraceMs
-        command.timeoutMs = block === undefined || block === Number.POSITIVE_INFINITY ? 0 : block + grace
-        lease.send(command)
+        if (afterPing) sendInternalCommand(lease.entry.connection, newPing()).catch(() => undefined)
+        for (const command of commands) if (command.stage !== SETTLED) lease.send(command)
       },
-      (error: CenoteError) => this.refused(command, error),
+      (error) => {
+        run.waiter = undefined
+        this.refused(commands, error)
+      },
     )
   }
 
-  private refused(command: Command, error: CenoteError): void {
-    const { fallback, judge } = this.parts
-    if (command.stage === SETTLED) return
-    if (fallback === undefined || error.code === 'CENOTE_ABORTED' || error.code === 'CENOTE_CLOSED') {
-      judge.fail(command, error)
-    } else {
-      const exhausted = error.code === 'CENOTE_ACQUIRE_TIMEOUT' || error.code === 'CENOTE_OVERLOADED'
-      fallback.run(command, exhausted ? 'budget-exhausted' : 'breaker-open')
+  private onSettled(command: Command, run: Run): void {
+    this.runs.delete(command)
+    if (--run.outstanding > 0) return
+    if (run.lease !== undefined) {
+      const { lease } = run
+      if (run.unblocking === undefined) void lease.release()
+      else void run.unblocking.then(() => lease.release())
+    } else if (run.waiter !== undefined) {
+      this.leases.withdraw(run.waiter, new AbortedError('not-sent', 'The commands it was for were given up'))
     }
   }
 
-  /** False when the command is not one of these. */
+  private refused(commands: readonly Command[], error: CenoteError): void {
+    const open = commands.filter(({ stage }) => stage !== SETTLED)
+    if (open.length === 0) return
+    const { fallback } = this
+    if (fallback === undefined || error.code === 'CENOTE_ABORTED' || error.code === 'CENOTE_CLOSED') {
+      for (const command of open) this.means.judge.fail(command, error)
+    } else {
+      const exhausted = error.code === 'CENOTE_ACQUIRE_TIMEOUT' || error.code === 'CENOTE_OVERLOADED'
+      fallback.runAll(open, exhausted ? 'budget-exhausted' : 'breaker-open')
+    }
+  }
+
+  /** Its caller's signal fired. False when the command is not one of these. */
   cancel(command: Command, reason: unknown): boolean {
     const run = this.runs.get(command)
     if (run === undefined) return false
-    if (run.lease === undefined) {
-      this.parts.judge.abort(command, reason)
-      run.abort.abort(reason)
-    } else this.unblock(command, run.lease, reason)
+    if (run.lease === undefined || (command.flags & BLOCKING) === 0) this.means.judge.abort(command, reason)
+    else run.unblocking = this.unblock(command, run.lease, reason)
     return true
   }
 
   /**
    * Asks the server to let go. If it took an element just before, that is delivered rather than lost; if it does not
    * let go in time, the connection is closed and the outcome is unknown.
+   * @returns resolves when nothing more of the question can reach the connection
    */
-  unblock(command: Command, lease: LeasedConnection, reason: unknown): void {
-    const { connection } = lease
-    const { judge } = this.parts
+  unblock(command: Command, lease: LeasedConnection, reason: unknown): Promise<void> {
+    const { connection } = lease.entry
+    const { judge, clock } = this.means
     const messenger = this.messenger()
     if (command.attempts === 0 || messenger === undefined || connection.serverId === 0) {
       judge.abort(command, reason)
       if (command.attempts > 0) connection.close('doubtful', abandoned(reason))
-      return
+      return Promise.resolve()
     }
     lease.unblocking = command
-    const giveUp = () => {
-      clearTimeout(timer)
-      if (command.stage === SETTLED) return
-      judge.abort(command, reason)
+    let alarm: Alarm | undefined
+    const giveUp = (): void => {
+      alarm?.cancel()
+      if (command.stage !== SETTLED) judge.abort(command, reason)
+      // The question may still arrive, and would hit whoever blocks on the connection then.
       connection.close('doubtful', abandoned(reason))
     }
-    const timer = setTimeout(giveUp, UNBLOCK_GRACE_MS)
-    const { onSettled } = command
-    command.onSettled = () => {
-      clearTimeout(timer)
-      onSettled?.()
-    }
-    sendInternal(messenger, 'client', 'UNBLOCK', String(connection.serverId), 'ERROR').catch((error: unknown) => {
-      // Forbidden by an ACL, or the messenger was lost: closing is the other way to make the server let go.
-      if (isCenoteError(error)) giveUp()
-    })
+    alarm = clock.alarm(UNBLOCK_GRACE_MS, giveUp, true)
+    const asked = sendInternal(messenger, 'client', 'UNBLOCK', String(connection.serverId), 'ERROR')
+    return asked.then(
+      () => {
+        if (command.stage === SETTLED) alarm?.cancel()
+        else whenSettled(command, () => alarm?.cancel())
+      },
+      (error: unknown) => {
+        // Forbidden by an ACL, or the messenger was lost: closing is the other way to make the server let go.
+        if (isCenoteError(error)) giveUp()
+      },
+    )
   }
 }
 

@@ -1,394 +1,412 @@
 import type { ResolvedOptions } from '../config/options.js'
-import type { LoopClock } from '../connection/clock.js'
-import { type Command, INTERNAL, REFUSED, SETTLED, WAITING } from '../connection/command.js'
-import type { CloseReason, Connection, ConnectionOwner, Leftovers } from '../connection/connection.js'
+import { type Command, IDEMPOTENT, INTERNAL, promiseOf, TRANSACTION, whenSettled } from '../connection/command.js'
+import type { CloseReason, Connection, Leftovers } from '../connection/connection.js'
 import { selectDatabase } from '../connection/handshake.js'
+import { newPing } from '../connection/internal.js'
 import { type CenoteError, ClosedError, ConnectionError, type ReplyError } from '../errors.js'
+import { clearTimeout, setTimeout } from '../timers.js'
 import { Backlog } from './backlog.js'
-import { Checkpoint } from './checkpoint.js'
-import { CommandQueue } from './command-queue.js'
 import { expireDue } from './deadlines.js'
-import type { DialRequest } from './dialer.js'
-import type { PoolParts } from './parts.js'
-import { survivorsOf } from './survivors.js'
+import type { Entry } from './entry.js'
+import type { Fallback } from './fallback.js'
+import { survivorsOf } from './leftovers.js'
+import type { Means } from './means.js'
+import { Parked } from './parked.js'
+import { Slot, type SlotUser } from './slot.js'
+import { within } from './time-limit.js'
 
-/** What a lane tells the pool. */
+/** What a lane tells whoever made it. */
 export interface LaneEvents {
-  onLaneReady(lane: Lane): void
-  onLaneLost(lane: Lane, error: CenoteError): void
+  onDialing(lane: Lane): void
+  onDialFailed(lane: Lane, error: CenoteError): void
+  onUp(lane: Lane, entry: Entry): void
+  onDown(lane: Lane, error: CenoteError): void
+  /** Any of its connections is gone. */
   onConnectionClosed(connection: Connection, reason: CloseReason, error: CenoteError): void
   onPush(connection: Connection, items: unknown[]): void
+  /** Something went wrong that no command stands for. */
+  onError(error: CenoteError): void
+  onNoPermit?(): void
 }
 
 /**
- * After a server was demoted, commands wait so long, ms, for one that says it is the primary: a failover takes a
- * moment, and what an old primary still answers may be out of date.
+ * Commands of many callers over one connection at a time. They go straight to the connection while one is up, and wait,
+ * in order, while there is none, or while what the server refused before running it has to go again first.
  */
-const FENCE_MS = 2_000
-const FENCE_DIAL_MS = 100
-/** A server that stays read-only is not dialled again at every refusal, ms: at first soon, then ever less often. */
-const READ_ONLY_PAUSE_MS = 100
-const READ_ONLY_PAUSE_MAX_MS = 5_000
-
-/**
- * A slot for one shared connection. Commands go straight to the connection while there is one, and are parked, in
- * order, while there is none. The slot is emptied only by the connection that is still in it, so a late error of an
- * old connection cannot knock out its successor.
- */
-export class Lane implements ConnectionOwner, DialRequest {
-  connection: Connection | undefined
-  readonly parked = new CommandQueue()
-  readonly owner = this
-  readonly urgent = true
-  /** Was in the slot and still owes replies; nothing new is written to it. */
-  private leaving: Connection | undefined
-  /** When {@link leaving} came under suspicion: the path to the server is down, and it may yet speak again. */
-  private suspectedAt: number | undefined
-  /** Ready, and waiting for {@link leaving} to answer what it owes, so that the order is kept. */
-  private successor: Connection | undefined
-  private requested = false
-  /** The dial asked for is to replace a connection that works. */
-  private renewing = false
-  /** A second connection is open or being opened beside the one this lane always may have. */
-  private beside = false
-  private readOnlyAt: number | undefined
-  private readOnlyPause = 0
-  /** Until then only a primary is let into the slot. */
-  private fencedUntil = 0
-  private fenceTimer: NodeJS.Timeout | undefined
-  private readonly retries = new Map<Command, NodeJS.Timeout>()
+export class Lane implements SlotUser {
+  /** Where commands go right now. The hot path looks at nothing else. */
+  private open: Connection | undefined
+  private readonly slot: Slot
+  private readonly queue = new Parked()
   private readonly backlog: Backlog
-  private readonly checkpoint = new Checkpoint()
+  /** Nothing is written until then, active time, and until all that was written is answered; undefined: no such hold. */
+  private heldUntil: number | undefined
+  private holdTimer: NodeJS.Timeout | undefined
   private closed = false
-  /** Whether commands may wait while there is no connection. */
-  private readonly parks: boolean
   /** What the last SELECT that was answered has chosen; those on their way are in the queue. */
-  database: number
+  private database: number
 
   constructor(
-    readonly index: number,
-    options: ResolvedOptions,
-    private readonly clock: LoopClock,
-    private readonly parts: PoolParts,
+    private readonly means: Means,
+    private readonly options: ResolvedOptions,
     private readonly events: LaneEvents,
+    private readonly fallback: Fallback | undefined = undefined,
   ) {
-    this.backlog = new Backlog(options, clock)
+    this.slot = new Slot(means, options, this)
+    this.backlog = new Backlog(options, means.clock)
     this.database = options.db
-    this.parks = options.enableOfflineQueue
   }
 
-  /** Commands accepted and not settled, delayed retries included. */
+  /** The connection that takes commands right now. */
+  get connection(): Connection | undefined {
+    return this.open
+  }
+
+  /** The connection in use, also while nothing new is written to it. */
+  get entry(): Entry | undefined {
+    return this.slot.up
+  }
+
+  get entries(): readonly Entry[] {
+    return this.slot.entries
+  }
+
+  /** Those that owe replies and are not under suspicion yet. */
+  get suspects(): readonly Entry[] {
+    return this.slot.isSuspended ? [] : this.entries
+  }
+
+  /** Commands accepted and not settled. */
   get outstanding(): number {
-    const { connection } = this
-    const live = connection === undefined ? 0 : connection.inFlight + connection.queued
-    return live + this.parked.count + this.retries.size + (this.leaving?.inFlight ?? 0)
+    let count = this.parked
+    for (const { connection } of this.entries) count += connection.inFlight + connection.queued
+    return count
+  }
+
+  /** Commands that wait for a connection to be written to. */
+  get parked(): number {
+    return this.queue.count
+  }
+
+  get isUp(): boolean {
+    return this.slot.up !== undefined
+  }
+
+  get holdsPermit(): boolean {
+    return this.slot.holdsPermit
+  }
+
+  get chosenDatabase(): number {
+    return this.database
+  }
+
+  connect(): void {
+    this.slot.fill()
   }
 
   send(command: Command): void {
-    const connection = this.connection
-    if (connection === undefined) this.park(command)
+    const connection = this.open
+    if (connection === undefined) this.park([command])
     else if (connection.inFlight + connection.queued >= this.backlog.limit || connection.congested) {
-      const refusal = this.backlog.admit(connection, command)
-      if (refusal === undefined) connection.send(command)
-      else this.parts.judge.fail(command, refusal)
+      this.sendIfAdmitted(connection, [command])
     } else connection.send(command)
   }
 
-  /** Single-flight: makes sure a connection is there or on its way. */
-  connect(): void {
-    if (this.connection !== undefined || this.requested || this.closed || this.successor !== undefined) return
-    if (this.fenceTimer !== undefined || (this.leaving !== undefined && !this.takeBeside())) return
-    this.requested = true
-    this.parts.dialer.request(this)
+  /** Sends commands that belong together: all of them, one after the other, or none. */
+  sendAll(commands: readonly Command[]): void {
+    const connection = this.open
+    if (connection === undefined) this.park(commands)
+    else this.sendIfAdmitted(connection, commands)
   }
 
-  private park(command: Command): void {
-    const { judge, dialer, fallback } = this.parts
-    if (this.closed) {
-      judge.fail(command, new ClosedError())
-      return
-    }
-    if ((command.flags & INTERNAL) === 0) {
-      if (fallback !== undefined && !this.isDraining && !this.parts.serving()) {
-        fallback.run(command, dialer.breaker.state === 'closed' ? 'not-started' : 'breaker-open')
-        this.connect()
-        return
-      }
-      const hopeless = dialer.failFastError()
-      if (hopeless !== undefined) {
-        judge.neverSent(command, hopeless)
-        this.connect()
-        return
-      }
-    }
-    if (!this.parks) {
-      judge.neverSent(command, new ConnectionError("Stream isn't writeable and enableOfflineQueue options is false"))
-      this.connect()
-      return
-    }
-    const refusal = this.backlog.admitParked(this.parked, command)
+  /** What `sendAll` would say. */
+  refusalOf(commands: readonly Command[]): CenoteError | undefined {
+    const connection = this.open
+    return connection === undefined
+      ? this.backlog.admitParked(this.queue.waiting, commands)
+      : this.backlog.admit(connection, commands)
+  }
+
+  private sendIfAdmitted(connection: Connection, commands: readonly Command[]): void {
+    const refusal = this.backlog.admit(connection, commands)
     if (refusal !== undefined) {
-      judge.fail(command, refusal)
+      this.means.judge.failAll(commands, refusal)
       return
     }
-    if (command.startedAt === 0) command.startedAt = this.clock.refresh()
-    if (command.timeoutMs > 0 && command.deadline === Number.POSITIVE_INFINITY) {
-      command.deadline = command.startedAt + command.timeoutMs
+    const now = this.means.clock.refresh()
+    for (const command of commands) {
+      command.start(now)
+      connection.send(command)
     }
-    this.parked.push(command)
-    this.clock.wake()
-    this.connect()
   }
 
-  granted(connection: Connection): void {
-    this.requested = false
-    const { renewing } = this
-    this.renewing = false
+  private park(commands: readonly Command[]): void {
+    const { judge, clock } = this.means
     if (this.closed) {
-      connection.close('pool-closed', new ClosedError())
+      judge.failAll(commands, new ClosedError())
       return
     }
-    connection.owner = this
-    if (connection.serverRole === 'replica' && this.clock.refresh() < this.fencedUntil) {
-      this.settleBeside()
-      connection.close('read-only', new ConnectionError('The server is a replica; looking for the primary'))
-      this.fenceTimer = setTimeout(() => {
-        this.fenceTimer = undefined
-        this.connect()
-      }, FENCE_DIAL_MS)
-      return
+    if (!this.settleElsewhere(commands)) {
+      const refusal = this.backlog.admitParked(this.queue.waiting, commands)
+      if (refusal !== undefined) judge.failAll(commands, refusal)
+      else {
+        const now = clock.refresh()
+        for (const command of commands) {
+          command.start(now)
+          this.queue.add(command)
+        }
+        clock.wake()
+      }
     }
-    this.fencedUntil = 0
-    if (this.suspectedAt !== undefined && !this.regain()) {
-      this.vacated = true
-      this.leaving!.close(
-        'watchdog',
-        new ConnectionError('the connection stayed silent while a new one could be opened'),
-      )
-      this.vacated = false
-      this.install(connection)
-    } else if (this.connection !== undefined && !renewing) {
-      connection.close('doubtful', new ConnectionError('The connection it was to replace has come back'))
-    } else if (this.connection !== undefined) {
-      this.leave('max-lifetime', connection)
-    } else if (this.leaving !== undefined) {
-      this.successor = connection
-    } else this.install(connection)
+    this.slot.fill()
   }
 
-  refused(error: CenoteError): void {
-    this.requested = false
-    this.renewing = false
-    this.settleBeside()
-    if (this.connection !== undefined) return
-    this.parked.forEachTaken((command) => this.parts.judge.neverSent(command, error))
+  /** True when they are not to wait here: another client has them, or waiting would be in vain, or is not wanted. */
+  private settleElsewhere(commands: readonly Command[]): boolean {
+    const { judge, dialer, dial } = this.means
+    // While one connection follows another the wait is a matter of moments.
+    if (this.slot.isWanting) {
+      const reason = this.fallback?.reason()
+      if (reason !== undefined) {
+        this.fallback!.runAll(commands, reason)
+        return true
+      }
+      const hopeless = dialer.failFastError(dial)
+      if (hopeless !== undefined) {
+        for (const command of commands) judge.neverSent(command, hopeless)
+        return true
+      }
+    }
+    if (this.options.enableOfflineQueue) return false
+    judge.failAll(commands, new ConnectionError("Stream isn't writeable and enableOfflineQueue options is false"))
+    return true
+  }
+
+  onDialing(): void {
+    this.events.onDialing(this)
+  }
+
+  onDialFailed(error: CenoteError): void {
+    this.events.onDialFailed(this, error)
+  }
+
+  onDialRefused(error: CenoteError): void {
+    for (const command of this.queue.takeAll()) this.means.judge.neverSent(command, error)
+  }
+
+  onNoPermit(): void {
+    this.events.onNoPermit?.()
+  }
+
+  onFilled(entry: Entry): void {
+    const { connection } = entry
+    this.open = connection
+    if (connection.database !== this.database) selectDatabase(connection, this.database)
+    this.backlog.reset()
+    this.sendParked(connection)
+    this.events.onUp(this, entry)
+  }
+
+  onShut(): void {
+    this.open = undefined
+    this.heldUntil = undefined
+    clearTimeout(this.holdTimer)
+  }
+
+  onEmptied(error: CenoteError): void {
+    this.events.onDown(this, error)
+  }
+
+  private sendParked(connection: Connection): void {
+    for (const command of this.queue.takeAll()) connection.send(command)
+  }
+
+  onErrorReply(entry: Entry, command: Command, error: ReplyError): void {
+    const { judge } = this.means
+    if ((command.flags & INTERNAL) !== 0) {
+      command.fail(error)
+      return
+    }
+    if (isReadOnlyRefusal(error) && this.entry === entry) this.leaveReadOnly(entry)
+    // What is inside a transaction is decided with its EXEC.
+    const part = (command.flags & TRANSACTION) !== 0 && command.spec.name !== 'exec'
+    const delay = part || entry.inTransaction ? undefined : judge.retryDelayAfter(command, error)
+    if (delay === undefined) {
+      judge.reject(command, error)
+      return
+    }
+    for (const member of judge.restart(command, true)) this.queue.giveBack(member)
+    // On its way out, what it refused goes with its successor.
+    if (this.entry !== entry) return
+    this.hold(entry, delay)
+    if (error.kind === 'NOAUTH') this.authenticate(entry)
+  }
+
+  /** The server was demoted; the address may lead to its successor by now. */
+  private leaveReadOnly({ connection }: Entry): void {
+    const unsent = this.open === undefined ? undefined : connection.takeUnsent()
+    if (unsent !== undefined) this.queue.unsend(unsent)
+    if (!this.slot.leaveReadOnly() && this.open !== undefined) this.sendParked(connection)
+  }
+
+  /**
+   * What the server refused goes again before anything else does. Until all that was written has been answered, nobody
+   * knows whether more of it was refused, so nothing is written.
+   */
+  private hold(entry: Entry, milliseconds: number): void {
+    const { clock } = this.means
+    if (this.heldUntil === undefined) {
+      this.open = undefined
+      this.queue.unsend(entry.connection.takeUnsent())
+    }
+    this.heldUntil = Math.max(this.heldUntil ?? 0, clock.now + milliseconds)
+    if (milliseconds === Number.POSITIVE_INFINITY) return
+    clearTimeout(this.holdTimer)
+    this.holdTimer = setTimeout(() => this.release(), milliseconds)
+    clock.wake()
+  }
+
+  /** Ends a hold once its time is up and everything was answered. */
+  private release(): void {
+    const { entry, heldUntil } = this
+    if (heldUntil === undefined || entry === undefined || entry.connection.inFlight > 0) return
+    if (this.means.clock.refresh() < heldUntil) return
+    this.heldUntil = undefined
+    clearTimeout(this.holdTimer)
+    this.open = entry.connection
+    this.sendParked(entry.connection)
+  }
+
+  /** The server forgot who we are; until it knows again it would refuse everything. */
+  private authenticate(entry: Entry): void {
+    const { credentials, clock, options, counters } = this.means
+    this.hold(entry, Number.POSITIVE_INFINITY)
+    within(clock, options.connectTimeoutMs, 'Authenticating anew', credentials.renew(entry.connection))
+      .catch((error: CenoteError) => {
+        counters.lastError = error.message
+        if (entry.isOpen) this.events.onError(error)
+      })
+      .finally(() => {
+        if (this.heldUntil !== undefined && this.entry === entry) this.heldUntil = 0
+        this.release()
+      })
+  }
+
+  onPush(entry: Entry, items: unknown[]): void {
+    this.events.onPush(entry.connection, items)
+  }
+
+  onPathDown(entry: Entry): void {
+    this.slot.suspend(entry)
+  }
+
+  onDead(entry: Entry, error: CenoteError, fresh: Entry | undefined): boolean {
+    return this.slot.onDead(entry, error, fresh)
+  }
+
+  onClosed(entry: Entry, reason: CloseReason, error: CenoteError, leftovers: Leftovers): void {
+    const { judge } = this.means
+    for (const command of survivorsOf(leftovers, error, judge)) {
+      if (this.closed) judge.abandon(command, error)
+      else this.queue.giveBack(command)
+    }
+    this.events.onConnectionClosed(entry.connection, reason, error)
+    this.slot.onClosed(entry, error)
+  }
+
+  tick(now: number): boolean {
+    const { judge, dialer } = this.means
+    for (const { connection } of this.entries) expireDue(connection, now, judge)
+    if (this.open !== undefined) this.backlog.tick(this.open)
+    this.release()
+    this.slot.regain()
+    for (const command of this.queue.takeDue(now)) judge.expire(command, undefined, dialer.lastFailure?.message)
+    if (this.parked > 0) {
+      this.divert()
+      this.slot.fill()
+    }
+    return this.outstanding > 0
+  }
+
+  /** What waits goes to the fallback once that has become the better place. */
+  private divert(): void {
+    if (!this.slot.isWanting) return
+    const reason = this.fallback?.reason()
+    if (reason === 'breaker-open') this.fallback!.runAll(this.queue.takeAll(), reason)
+  }
+
+  /** Resolves when everything accepted so far was answered. */
+  answered(): Promise<void> {
+    if (this.outstanding === 0) return Promise.resolve()
+    // Through the lane, not its connection: what waits counts too.
+    const ping = newPing()
+    ping.flags = IDEMPOTENT
+    ping.timeoutMs = this.options.commandTimeoutMs
+    const answered = promiseOf(ping).then(
+      () => undefined,
+      () => undefined,
+    )
+    this.send(ping)
+    return answered
+  }
+
+  /**
+   * Called before a SELECT is sent.
+   * @param refused called when the server says no
+   */
+  prepareSelect(command: Command, database: number, refused: () => void): void {
+    let accepted = false
+    command.transform = (reply) => {
+      accepted = true
+      this.useDatabase(database)
+      return reply
+    }
+    whenSettled(command, () => {
+      if (!accepted) refused()
+    })
   }
 
   /** From now on commands are for this database, whichever connection carries them. */
   useDatabase(database: number): void {
     this.database = database
-    if (this.connection !== undefined) this.connection.database = database
+    for (const { connection } of this.entries) connection.database = database
   }
 
-  private install(connection: Connection): void {
-    this.connection = connection
-    if (connection.database !== this.database) selectDatabase(connection, this.database)
-    this.settleBeside()
-    this.backlog.reset()
-    this.parked.forEachTaken((command) => {
-      if (command.stage !== SETTLED) connection.send(command)
-    })
-    this.events.onLaneReady(this)
-  }
-
-  /** Replaces a live connection without losing order: the new one starts when the old one has answered everything. */
+  /** Replaces a live connection without losing order. */
   renew(): void {
-    if (this.requested || this.connection === undefined || this.leaving !== undefined || this.closed) return
-    if (!this.takeBeside()) return
-    this.requested = true
-    this.renewing = true
-    this.parts.dialer.request(this)
+    this.slot.renew()
   }
 
-  /** Empties the slot; its connection answers what it owes and closes. */
-  private leave(reason: CloseReason, successor: Connection | undefined): void {
-    const old = this.connection!
-    this.connection = undefined
-    this.leaving = old
-    this.successor = successor
-    old.drain(reason)
-    if (this.leaving !== undefined) this.connect()
+  /** Drops its connection and opens another. */
+  reconnect(error: CenoteError): void {
+    this.slot.reconnect(error)
   }
 
-  /** The path to the server is down: what is not written yet stays here, where its outcome is certain. */
-  suspend(silent: Connection): void {
-    if (this.connection !== silent || this.leaving !== undefined || this.closed) return
-    this.connection = undefined
-    this.leaving = silent
-    this.suspectedAt = this.clock.now
-    this.connect()
+  /** Opens another connection; the old one has `graceMs` to answer what it owes. */
+  renewNow(error: CenoteError, graceMs: number): void {
+    if (this.heldUntil !== undefined) this.reconnect(error)
+    else this.slot.renewNow(error, graceMs)
   }
 
-  /** The suspect spoke again: it goes back into the slot with all that was parked meanwhile. */
-  private regain(): boolean {
-    const { leaving } = this
-    if (leaving === undefined || leaving.lastReadAt <= this.suspectedAt!) return false
-    this.suspectedAt = undefined
-    this.leaving = undefined
-    if (this.requested && this.parts.dialer.withdraw(this)) this.requested = false
-    this.install(leaving)
-    return true
-  }
-
-  tick(now: number): boolean {
-    const { connection, leaving, parked } = this
-    const { judge, watchdog, dialer, fallback } = this.parts
-    if (connection !== undefined) {
-      this.backlog.tick(connection)
-      this.checkpoint.tick(connection, now)
-      expireDue(connection, now, judge)
-      watchdog.inspect(connection, now, this)
-    }
-    if (leaving !== undefined) {
-      expireDue(leaving, now, judge)
-      if (this.suspectedAt === undefined) watchdog.inspect(leaving, now, this)
-      else this.regain()
-    }
-    if (now >= parked.nextDeadline) {
-      for (const command of parked.takeDue(now)) judge.expire(command, undefined, dialer.lastFailure?.message)
-    }
-    if (parked.count > 0) {
-      if (fallback !== undefined && dialer.breaker.state !== 'closed' && !this.isDraining) {
-        parked.forEachTaken((command) => {
-          if (command.stage !== SETTLED) fallback.run(command, 'breaker-open')
-        })
-      }
-      this.connect()
-    }
-    return this.outstanding > 0
-  }
-
-  /** Called by the watchdog, which has proven that the connection is dead. */
-  replace(silent: Connection, error: CenoteError, fresh: Connection | undefined): boolean {
-    if (this.closed || (this.connection !== silent && this.leaving !== silent)) return false
-    const wasInSlot = this.connection === silent
-    this.vacated = wasInSlot && fresh !== undefined
-    silent.close('watchdog', error)
-    if (!this.vacated) return false
-    this.vacated = false
-    fresh!.owner = this
-    this.install(fresh!)
-    return true
-  }
-
-  /** While set, the slot is about to be filled, so losing its connection asks for no dial. */
-  private vacated = false
-
-  onErrorReply(connection: Connection, command: Command, error: ReplyError): void {
-    const { judge } = this.parts
-    if ((command.flags & INTERNAL) !== 0) {
-      command.fail(error)
-      return
-    }
-    if (error.kind === 'NOAUTH') this.parts.authenticate(connection)
-    if (error.kind === 'READONLY' && connection === this.connection) this.doubtRole()
-    const delay = judge.retryDelayAfter(command, error)
-    if (delay === undefined) {
-      judge.reject(command, error)
-      return
-    }
-    command.stage = WAITING
-    command.flags |= REFUSED
-    const timer = setTimeout(() => {
-      this.retries.delete(command)
-      if (command.stage !== SETTLED) this.send(command)
-    }, delay)
-    this.retries.set(command, timer)
-  }
-
-  /** The address may lead to another server by now; only a new dial can tell. */
-  private doubtRole(): void {
-    const now = this.clock.now
-    const since = this.readOnlyAt === undefined ? Number.POSITIVE_INFINITY : now - this.readOnlyAt
-    if (since < this.readOnlyPause) return
-    this.readOnlyPause = since > 30_000 ? READ_ONLY_PAUSE_MS : Math.min(READ_ONLY_PAUSE_MAX_MS, this.readOnlyPause * 2)
-    this.readOnlyAt = now
-    // One that called itself a replica from the start was chosen as such.
-    if (this.connection!.serverRole === 'master') this.fencedUntil = now + FENCE_MS
-    // Not closed: what it owes are answers to commands that may have run.
-    this.leave('read-only', undefined)
-  }
-
-  onPush(connection: Connection, items: unknown[]): void {
-    this.events.onPush(connection, items)
-  }
-
-  onClosed(connection: Connection, reason: CloseReason, error: CenoteError, leftovers: Leftovers): void {
-    const current = connection === this.connection
-    if (current) this.connection = undefined
-    const later = this.parked.takeAll()
-    for (const command of survivorsOf(leftovers, error, this.parts.judge)) {
-      if (!this.closed) this.parked.push(command)
-      else this.parts.judge.abandon(command, error)
-    }
-    for (let command = later; command !== undefined; ) {
-      const next: Command | undefined = command.next
-      this.parked.push(command)
-      command = next
-    }
-    this.events.onConnectionClosed(connection, reason, error)
-    if (connection === this.leaving) {
-      this.leaving = undefined
-      this.suspectedAt = undefined
-      const { successor } = this
-      this.successor = undefined
-      if (successor !== undefined && !this.closed) this.install(successor)
-      else this.settleBeside()
-      if (!this.closed && !this.vacated) this.connect()
-    } else if (connection === this.successor) {
-      this.successor = undefined
-      this.settleBeside()
-    } else if (current) {
-      this.events.onLaneLost(this, error)
-      if (!this.closed && !this.vacated) this.connect()
-    }
-  }
-
-  private get isDraining(): boolean {
-    return this.leaving !== undefined && this.suspectedAt === undefined
-  }
-
-  private takeBeside(): boolean {
-    this.beside ||= this.parts.budget.takeReserve()
-    return this.beside
-  }
-
-  /** Gives the second permit back once there is one connection again. */
-  private settleBeside(): void {
-    if (!this.beside || this.requested) return
-    if (this.leaving !== undefined && (this.connection !== undefined || this.successor !== undefined)) return
-    this.beside = false
-    this.parts.budget.giveReserve()
-  }
-
-  /** Rejects what has not been written; what has been may still be answered. */
-  close(error: CenoteError): void {
-    const { judge, dialer } = this.parts
-    this.closed = true
-    clearTimeout(this.fenceTimer)
-    if (dialer.withdraw(this)) this.requested = false
-    for (const [command, timer] of this.retries) {
-      clearTimeout(timer)
-      judge.neverSent(command, error)
-    }
-    this.retries.clear()
-    this.parked.forEachTaken((command) => judge.abandon(command, error))
-    this.successor?.close('pool-closed', error)
+  /** Rejects what waits; what was accepted is written and may still be answered. */
+  finish(error: CenoteError): void {
+    this.close(error)
+    this.slot.finish()
   }
 
   destroy(error: CenoteError): void {
     this.close(error)
-    this.leaving?.close('pool-closed', error)
-    this.connection?.close('pool-closed', error)
+    this.slot.destroy(error)
+  }
+
+  private close(error: CenoteError): void {
+    this.closed = true
+    clearTimeout(this.holdTimer)
+    for (const command of this.queue.takeAll()) this.means.judge.abandon(command, error)
+    this.slot.close(error)
   }
 }
+
+/** The server's own words: a script may end in others that begin alike. */
+const isReadOnlyRefusal = ({ message }: ReplyError): boolean =>
+  /^READONLY You can't write against a read only \w+\.?/.test(message)

@@ -1,3 +1,5 @@
+import type { LeaseHolder } from '../errors.js'
+import { monotonic } from '../timers.js'
 import type { LeasedConnection } from './leased-connection.js'
 
 /**
@@ -30,5 +32,13 @@ export class LeaseSet implements Iterable<LeasedConnection> {
   /** Visits those that are out now, whatever comes and goes meanwhile. */
   [Symbol.iterator](): Iterator<LeasedConnection> {
     return this.items.slice()[Symbol.iterator]()
+  }
+
+  /** Who has them, longest first. */
+  holders(): LeaseHolder[] {
+    const now = monotonic()
+    return this.items
+      .map((lease) => ({ label: lease.label, heldMs: Math.round(now - lease.borrowedAt), stack: lease.stack }))
+      .sort((a, b) => b.heldMs - a.heldMs)
   }
 }

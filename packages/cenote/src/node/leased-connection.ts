@@ -1,92 +1,55 @@
-import { type Command, INTERNAL, SETTLED } from '../connection/command.js'
-import type { CloseReason, Connection, ConnectionOwner, Leftovers } from '../connection/connection.js'
-import { sendInternal } from '../connection/handshake.js'
+import { type Command, INTERNAL } from '../connection/command.js'
+import type { CloseReason, Leftovers } from '../connection/connection.js'
+import { sendInternal } from '../connection/internal.js'
 import { AbortedError, type CenoteError, ConnectionError, LeaseReleasedError, type ReplyError } from '../errors.js'
-import { callFlags, FLAG } from '../metadata/lookup.js'
+import { type Entry, type Holder, IN_MULTI, OTHER_DATABASE, TRACKING, UNDOABLE, WATCHING } from './entry.js'
+import { loseAll } from './leftovers.js'
 import type { Judge } from './verdict.js'
 
-/** What a borrower changed on its connection and how the change is undone. */
-const WATCHING = 1
-const IN_MULTI = 2
-const OTHER_DATABASE = 4
-const TRACKING = 8
-/** Anything without an exact undo: the connection is closed instead of being lent again. */
-const UNDOABLE = 16
-
-/** What a lease reports to the pool of leases. */
-export interface LeaseHome {
-  onReleased(lease: LeasedConnection, reusable: boolean): void
+/** Where a lease came from and goes back to. */
+export interface Shelf {
+  onReturned(lease: LeasedConnection, reusable: boolean): void
   onLost(lease: LeasedConnection, reason: CloseReason, error: CenoteError): void
-  onPush(lease: LeasedConnection, items: unknown[]): void
 }
 
 const done = Promise.resolve()
 
-/** A connection in one borrower's hands. Remembers what to undo; after release it takes no more commands. */
-export class LeasedConnection implements ConnectionOwner {
+/** A connection in one borrower's hands. After release it takes no more commands. */
+export class LeasedConnection implements Holder {
   label = ''
-  /** Index in the set of leases that are out, -1 outside; see LeaseSet. */
+  /** Index among the leases that are out, -1 outside; see LeaseSet. */
   place = -1
   stack: string | undefined
   released = false
   lost: CenoteError | undefined
   /** Told when the connection is lost while borrowed. */
-  onLost: ((error: CenoteError) => void) | undefined
+  onLoss: ((error: CenoteError) => void) | undefined
   onPushMessage: ((items: unknown[]) => void) | undefined
-  private dirty = 0
+  /** The blocking command that is being given up; its refusal is the answer to that. */
+  unblocking: Command | undefined
 
   constructor(
-    readonly connection: Connection,
+    readonly entry: Entry,
     private readonly database: number,
     private readonly judge: Judge,
-    private readonly home: LeaseHome,
+    private readonly shelf: Shelf,
     readonly borrowedAt: number,
   ) {
-    connection.owner = this
+    entry.holder = this
+    entry.dirty = 0
   }
 
   send(command: Command): void {
     if (this.released) this.judge.fail(command, new LeaseReleasedError())
     else if (this.lost !== undefined) this.judge.neverSent(command, this.lost)
     else {
-      this.track(command)
-      this.connection.send(command)
+      this.entry.track(command)
+      this.entry.connection.send(command)
     }
   }
 
-  /** Notes what the command changes; called before it is sent, so that a lost reply leaves the note in place. */
-  private track(command: Command): void {
-    const { spec, args } = command
-    if ((spec.flags & (FLAG.CONNECTION_STATE | FLAG.ARGUMENT_DEPENDENT)) === 0) return
-    if ((callFlags(spec, args) & FLAG.CONNECTION_STATE) === 0) return
-    switch (spec.name) {
-      case 'watch':
-        this.dirty |= WATCHING
-        break
-      case 'unwatch':
-        this.dirty &= ~WATCHING
-        break
-      case 'multi':
-        this.dirty |= IN_MULTI
-        break
-      case 'exec':
-      case 'discard':
-        this.dirty &= ~(IN_MULTI | WATCHING)
-        break
-      case 'select':
-        this.dirty |= OTHER_DATABASE
-        break
-      case 'client':
-        this.dirty |= String(args[0]).toLowerCase() === 'tracking' ? TRACKING : UNDOABLE
-        break
-      default:
-        this.dirty |= UNDOABLE
-    }
-  }
-
-  /** True while the borrower is inside MULTI. */
   get inTransaction(): boolean {
-    return (this.dirty & IN_MULTI) !== 0
+    return this.entry.inTransaction
   }
 
   /** Gives the connection back: undoes what is dirty, closes what is doubtful. Never throws; twice is once. */
@@ -94,10 +57,10 @@ export class LeasedConnection implements ConnectionOwner {
     if (this.released) return done
     this.released = true
     if (this.lost !== undefined) return done
-    const { connection } = this
-    const clean = connection.clean && (this.dirty & UNDOABLE) === 0 && !connection.subscriber
-    if (clean && this.dirty !== 0) return this.releaseUndone()
-    this.home.onReleased(this, clean)
+    const { connection, dirty } = this.entry
+    const clean = connection.clean && (dirty & UNDOABLE) === 0 && !connection.subscriber
+    if (clean && dirty !== 0) return this.releaseUndone()
+    this.shelf.onReturned(this, clean)
     return done
   }
 
@@ -105,15 +68,15 @@ export class LeasedConnection implements ConnectionOwner {
     let reusable = false
     try {
       await Promise.all(this.undo())
-      reusable = this.connection.clean
+      reusable = this.entry.connection.clean
     } catch {
       // Not undone means not reusable; the reason is in the connection's own close.
     }
-    if (this.lost === undefined) this.home.onReleased(this, reusable)
+    if (this.lost === undefined) this.shelf.onReturned(this, reusable)
   }
 
   private undo(): Promise<unknown>[] {
-    const { connection, dirty } = this
+    const { connection, dirty } = this.entry
     const replies: Promise<unknown>[] = []
     if ((dirty & IN_MULTI) !== 0) replies.push(sendInternal(connection, 'discard'))
     else if ((dirty & WATCHING) !== 0) replies.push(sendInternal(connection, 'unwatch'))
@@ -122,13 +85,13 @@ export class LeasedConnection implements ConnectionOwner {
     return replies
   }
 
-  onErrorReply(_connection: Connection, command: Command, error: ReplyError): void {
+  onErrorReply(entry: Entry, command: Command, error: ReplyError): void {
     if ((command.flags & INTERNAL) !== 0) {
       command.fail(error)
       return
     }
     // A demoted server is no good for the next borrower; the address may lead to another one by now.
-    if (error.kind === 'READONLY') this.dirty |= UNDOABLE
+    if (error.kind === 'READONLY') entry.dirty |= UNDOABLE
     if (error.kind === 'UNBLOCKED' && this.unblocking === command) {
       this.judge.fail(command, unblocked(command))
       return
@@ -136,34 +99,27 @@ export class LeasedConnection implements ConnectionOwner {
     this.judge.reject(command, error)
   }
 
-  /** The blocking command that is being given up, see {@link Unblocker}. */
-  unblocking: Command | undefined
-
-  onPush(_connection: Connection, items: unknown[]): void {
-    if (this.onPushMessage !== undefined) this.onPushMessage(items)
-    else this.home.onPush(this, items)
+  onPush(_entry: Entry, items: unknown[]): void {
+    this.onPushMessage?.(items)
   }
 
-  onClosed(_connection: Connection, reason: CloseReason, error: CenoteError, leftovers: Leftovers): void {
+  onClosed(_entry: Entry, reason: CloseReason, error: CenoteError, leftovers: Leftovers): void {
     this.lost =
       error.outcome === 'not-sent'
         ? error
         : new ConnectionError(`The leased connection was lost: ${error.message}`, { cause: error })
-    for (let command = leftovers.written; command !== undefined; ) {
-      const next: Command | undefined = command.next
-      if ((command.flags & INTERNAL) !== 0) command.fail(error)
-      else if (command.stage !== SETTLED) this.judge.loseWritten(command, error)
-      command = next
-    }
-    for (let command = leftovers.unsent; command !== undefined; ) {
-      const next: Command | undefined = command.next
-      if ((command.flags & INTERNAL) !== 0) command.fail(error)
-      else this.judge.neverSent(command, this.lost)
-      command = next
-    }
-    this.home.onLost(this, reason, error)
-    if (!this.released) this.onLost?.(error)
+    loseAll(leftovers, error, this.lost, this.judge)
+    this.shelf.onLost(this, reason, error)
+    if (!this.released) this.onLoss?.(error)
   }
+
+  onDead(entry: Entry, error: CenoteError): boolean {
+    entry.connection.close('watchdog', error)
+    return false
+  }
+
+  /** A lease cannot move to another connection, so it keeps its deadlines. */
+  onPathDown(): void {}
 }
 
 function unblocked(command: Command): CenoteError {

@@ -1,99 +1,92 @@
 import type { ResolvedOptions } from '../config/options.js'
-import type { LoopClock, Ticker } from '../connection/clock.js'
-import { BLOCKING, type Command } from '../connection/command.js'
-import { type CloseReason, type Connection, describeEndpoint } from '../connection/connection.js'
-import { sendInternal } from '../connection/handshake.js'
-import { type CenoteError, ClosedError, ConfigError, ConnectionError } from '../errors.js'
+import { BLOCKING, type Command, whenSettled } from '../connection/command.js'
+import type { CloseReason, Connection } from '../connection/connection.js'
+import { type CenoteError, ClosedError, ConnectionError } from '../errors.js'
 import { blockTimeoutMs } from '../metadata/lookup.js'
-import type { HealthReport, PoolStats } from '../observe/report.js'
-import { Standalone } from '../topology/standalone.js'
-import { Credentials } from './credentials.js'
-import { Dialer, type DialRequest } from './dialer.js'
-import { HEALTH_TIMEOUT_MS, judgeHealth, probeLatency } from './health.js'
-import { Housekeeper } from './housekeeper.js'
+import { monotonic } from '../timers.js'
+import type { Dialer } from './dialer.js'
+import { type Entry, IN_MULTI } from './entry.js'
 import { Lane, type LaneEvents } from './lane.js'
-import type { LeasedConnection } from './leased-connection.js'
-import type { PoolParts } from './parts.js'
-import { Watchdog } from './watchdog.js'
+import type { Liveness } from './liveness.js'
+import type { Means } from './means.js'
 
-/** The pool a line belongs to: its budget, its statistics, its clock. */
-export interface LineHome {
-  readonly clock: LoopClock
-  readonly parts: PoolParts
-  readonly lines: Set<PrivateLine>
-  /** Closes an idle lease connection, if there is one, so that its permit becomes free. */
-  makeRoom(): void
-  onConnectionClosed(connection: Connection, reason: CloseReason, error: CenoteError): void
-  stats(status: string): PoolStats
-}
-
+/** What a line tells its user. */
 export interface LineEvents {
   onConnecting(): void
   onReady(connection: Connection): void
+  /** @param silentMs how long nothing had been heard when it was lost */
   onLost(error: CenoteError, willReconnect: boolean, silentMs: number): void
   onError(error: CenoteError): void
   onPush(connection: Connection, items: unknown[]): void
 }
 
-/** How often a line without a permit looks for one, ms. */
-const PERMIT_POLL_MS = 20
+/** Where a line is counted. */
+export interface LineHome {
+  /** Who holds the connections, for a complaint that there is none left. */
+  describeHolders(): string
+  onConnectionClosed(connection: Connection, reason: CloseReason, error: CenoteError): void
+  onLineGone(line: Line): void
+}
 
 /**
- * One connection of its own, kept open and drawn from the budget of a pool: for duplicates, subscriptions, MONITOR.
- * Everything goes over it in order; what waits at the server makes the rest wait.
+ * One connection of its own, kept open: for duplicates, subscriptions, MONITOR. Everything goes over it in order; what
+ * waits at the server makes the rest wait.
  */
-export class PrivateLine implements Ticker, LaneEvents {
-  readonly lane: Lane
-  private readonly dialer: Dialer
-  private readonly parts: PoolParts
-  private readonly topology: Standalone
-  private readonly housekeeper: Housekeeper
-  private permit = false
-  private waitingForPermit: NodeJS.Timeout | undefined
+export class Line implements LaneEvents {
+  readonly createdAt = monotonic()
+  private readonly lane: Lane
   private closing = false
   private whenDrained: (() => void) | undefined
   /** Active time until which the server holds a blocking command of ours; Infinity: nobody knows how long. */
   private heldUntil = 0
   private holding = 0
+  /** Its user is inside MULTI. */
+  private inTransaction = false
+  private silentMs = 0
 
   constructor(
-    readonly options: ResolvedOptions,
-    readonly home: LineHome,
+    private readonly means: Means,
+    readonly liveness: Liveness,
+    private readonly home: LineHome,
     private readonly events: LineEvents,
+    /** Who uses it, for complaints that there are too few connections. */
+    readonly label: string,
   ) {
-    const { host, port, path, family } = options
-    const { clock, parts } = home
-    this.topology = new Standalone({ host, port, path }, family)
-    const credentials = new Credentials(options)
-    this.dialer = new PermittedDialer(options, this.topology, credentials, clock, parts.counters, {
-      onDialing: () => this.events.onConnecting(),
-      onDialFailed: (error) => this.events.onError(error),
-    })
-    ;(this.dialer as PermittedDialer).permitted = (go) => this.withPermit(go)
-    this.parts = {
-      ...parts,
-      dialer: this.dialer,
-      watchdog: new Watchdog(options.watchdogMs, clock, this.dialer, parts.budget),
-      fallback: undefined,
-      serving: () => true,
-    }
-    this.lane = new Lane(0, options, clock, this.parts, this)
-    this.housekeeper = new Housekeeper(
-      options.healthCheckIntervalMs > 0
-        ? [{ everyMs: options.healthCheckIntervalMs, run: () => this.checkLife() }]
-        : [],
-    )
-    this.housekeeper.start()
-    clock.add(this)
-    home.lines.add(this)
+    this.lane = new Lane(means, means.options, this)
   }
 
-  get connection(): Connection | undefined {
-    return this.lane.connection
+  get options(): ResolvedOptions {
+    return this.means.options
   }
 
-  get dialing(): number {
-    return this.dialer.dialing
+  /** Message of the last error on the way to the server. */
+  get lastError(): string | undefined {
+    return this.means.counters.lastError
+  }
+
+  get dialer(): Dialer {
+    return this.means.dialer
+  }
+
+  get entry(): Entry | undefined {
+    return this.lane.entry
+  }
+
+  /** Its connections, one but for a moment. */
+  get entries(): readonly Entry[] {
+    return this.lane.entries
+  }
+
+  get suspects(): readonly Entry[] {
+    return this.lane.suspects
+  }
+
+  get parked(): number {
+    return this.lane.parked
+  }
+
+  get holdsPermit(): boolean {
+    return this.lane.holdsPermit
   }
 
   connect(): void {
@@ -101,133 +94,132 @@ export class PrivateLine implements Ticker, LaneEvents {
   }
 
   send(command: Command): void {
-    if (this.closing) {
-      this.parts.judge.fail(command, new ClosedError())
-      return
+    if (this.closing) this.means.judge.fail(command, new ClosedError())
+    else {
+      this.prepare(command)
+      this.lane.send(command)
     }
-    if (this.holding > 0 && command.timeoutMs > 0) {
+  }
+
+  /** Commands that belong together. */
+  sendAll(commands: readonly Command[]): void {
+    if (this.closing) this.means.judge.failAll(commands, new ClosedError())
+    else {
+      for (const command of commands) this.prepare(command)
+      this.lane.sendAll(commands)
+    }
+  }
+
+  private prepare(command: Command): void {
+    if ((command.flags & BLOCKING) !== 0) this.prepareToWait(command)
+    else if (this.holding > 0 && command.timeoutMs > 0) {
       // Its place is behind a command that waits at the server; that time is not held against it.
-      command.timeoutMs = this.heldUntil === Number.POSITIVE_INFINITY ? 0 : command.timeoutMs + this.heldFor()
+      const heldFor = Math.max(0, this.heldUntil - this.means.clock.now)
+      command.timeoutMs = this.heldUntil === Number.POSITIVE_INFINITY ? 0 : command.timeoutMs + heldFor
     }
-    this.lane.send(command)
+    const { name } = command.spec
+    if (name === 'multi') this.inTransaction = true
+    else if (name === 'exec' || name === 'discard') {
+      whenSettled(command, () => {
+        this.inTransaction = false
+      })
+    }
+    this.entry?.track(command)
   }
 
-  sendUnordered(command: Command): void {
-    this.send(command)
-  }
-
-  private heldFor(): number {
-    return Math.max(0, this.heldUntil - this.home.clock.now)
-  }
-
-  sendBlocking(command: Command): void {
+  private prepareToWait(command: Command): void {
     const block = blockTimeoutMs(command.spec, command.args) ?? 0
     const finite = block !== Number.POSITIVE_INFINITY
-    command.flags |= BLOCKING
     command.timeoutMs = finite ? block + this.options.blockingGraceMs : 0
-    this.send(command)
+    if (this.holding > 0 && finite) {
+      command.timeoutMs = this.heldUntil === Number.POSITIVE_INFINITY ? 0 : command.timeoutMs + this.heldFor
+    }
     this.heldUntil = finite
-      ? Math.max(this.heldUntil, this.home.clock.refresh()) + command.timeoutMs
+      ? Math.max(this.heldUntil, this.means.clock.refresh()) + block + this.options.blockingGraceMs
       : Number.POSITIVE_INFINITY
     this.holding++
-    const { onSettled } = command
-    command.onSettled = () => {
+    whenSettled(command, () => {
       if (--this.holding === 0) this.heldUntil = 0
-      onSettled?.()
-    }
+    })
   }
 
-  tryAcquire(): undefined {}
-
-  acquire(): Promise<LeasedConnection> {
-    return Promise.reject(
-      new ConfigError('A duplicate has one connection and lends none; acquire from the pool it was made from'),
-    )
-  }
-
-  fail(command: Command, error: CenoteError): void {
-    this.parts.judge.fail(command, error)
+  private get heldFor(): number {
+    return Math.max(0, this.heldUntil - this.means.clock.now)
   }
 
   /** Its caller's signal fired. A command that waits at the server goes with the connection. */
   cancel(command: Command, reason: unknown): void {
     const waits = (command.flags & BLOCKING) !== 0 && command.attempts > 0
-    this.parts.judge.abort(command, reason)
+    this.means.judge.abort(command, reason)
     if (waits) this.reconnect(new ConnectionError('Closed because its blocking command was aborted'))
   }
 
-  settled(): Promise<void> {
-    return Promise.resolve()
+  fail(command: Command, error: CenoteError): void {
+    this.means.judge.fail(command, error)
   }
 
-  useDatabase(): void {}
-
-  confirmDatabase(database: number | undefined): void {
-    if (database !== undefined) this.lane.useDatabase(database)
+  /** @param refused called when the server says no */
+  prepareSelect(command: Command, database: number, refused: () => void): void {
+    this.lane.prepareSelect(command, database, refused)
   }
 
+  /** Drops its connection and opens another. */
   reconnect(error: CenoteError): void {
-    this.lane.connection?.close('reconnect', error)
+    this.lane.reconnect(error)
   }
 
-  async renewCredentials(): Promise<void> {
-    if (this.lane.connection !== undefined) this.parts.authenticate(this.lane.connection)
+  /** Opens another connection; the old one has `graceMs` to answer what it owes. */
+  replace(error: CenoteError, graceMs: number): void {
+    this.lane.renewNow(error, graceMs)
   }
 
-  /** A connection that only listens owes no replies, so nobody would notice that it went dead. */
-  private checkLife(): void {
-    const { connection } = this
-    if (connection === undefined || connection.inFlight > 0) return
-    sendInternal(connection, 'ping').catch(() => undefined)
-  }
-
-  private withPermit(go: () => void): void {
-    if (this.takePermit()) {
-      go()
-      return
+  renewCredentials(): void {
+    const { credentials, counters } = this.means
+    for (const { connection } of this.entries) {
+      credentials.renew(connection).catch((error: CenoteError) => {
+        counters.lastError = error.message
+        if (!this.closing) this.events.onError(error)
+      })
     }
-    const { budget } = this.parts
-    this.events.onError(
-      new ConnectionError(
-        `No connection is left for a connection of its own: ${budget.used} of ${budget.max} are in use. Raise maxConnections, or close duplicates that are done`,
-      ),
-    )
-    const poll = () => {
-      if (this.closing) return
-      if (this.takePermit()) go()
-      else this.waitingForPermit = setTimeout(poll, PERMIT_POLL_MS)
-    }
-    this.waitingForPermit = setTimeout(poll, PERMIT_POLL_MS)
   }
 
-  private takePermit(): boolean {
-    if (this.permit) return true
-    const { budget } = this.parts
-    this.permit = budget.take()
-    if (this.permit) return true
-    this.home.makeRoom()
-    this.permit = budget.take()
-    return this.permit
+  /** The active check. @returns what may wait at the server, to be asked after there */
+  check(): readonly Entry[] {
+    const { entry, liveness } = this
+    if (entry === undefined || this.options.healthCheckIntervalMs === 0) return []
+    void liveness.ask(entry)
+    return [entry]
   }
 
   tick(now: number): boolean {
     const busy = this.lane.tick(now)
+    const { entry, liveness } = this
+    if (entry !== undefined) liveness.checkpoint(entry, now)
+    for (const suspect of this.suspects) liveness.inspect(suspect, now)
     if (this.whenDrained !== undefined && this.lane.outstanding === 0) this.whenDrained()
     return busy || this.whenDrained !== undefined
   }
 
-  onLaneReady(): void {
-    this.events.onReady(this.lane.connection!)
+  onDialing(): void {
+    this.events.onConnecting()
   }
 
-  onLaneLost(_lane: Lane, error: CenoteError): void {
+  onDialFailed(_lane: Lane, error: CenoteError): void {
+    this.events.onError(error)
+  }
+
+  onUp(_lane: Lane, entry: Entry): void {
+    // Commands that wait may be the inside of a MULTI.
+    if (this.inTransaction) entry.dirty |= IN_MULTI
+    this.events.onReady(entry.connection)
+  }
+
+  onDown(_lane: Lane, error: CenoteError): void {
     this.events.onLost(error, !this.closing, this.silentMs)
   }
 
-  private silentMs = 0
-
   onConnectionClosed(connection: Connection, reason: CloseReason, error: CenoteError): void {
-    this.silentMs = Math.max(0, this.home.clock.refresh() - connection.lastReadAt)
+    this.silentMs = Math.max(0, this.means.clock.refresh() - connection.lastReadAt)
     this.home.onConnectionClosed(connection, reason, error)
   }
 
@@ -235,61 +227,58 @@ export class PrivateLine implements Ticker, LaneEvents {
     this.events.onPush(connection, items)
   }
 
-  stats(status: string): PoolStats {
-    return this.home.stats(status)
+  onError(error: CenoteError): void {
+    this.events.onError(error)
   }
 
-  async health(status: string): Promise<HealthReport> {
-    const { connection } = this
-    const latencyMs = connection === undefined ? undefined : await probeLatency(connection, HEALTH_TIMEOUT_MS)
-    return judgeHealth({
-      stats: this.stats(status),
-      latencyMs,
-      lastError: this.parts.counters.lastError,
-      server: {
-        version: connection?.serverVersion,
-        role: connection?.serverRole,
-        address: describeEndpoint(this.options),
-      },
-    })
+  onNoPermit(): void {
+    const { used, max } = this.means.permits
+    this.events.onError(
+      new ConnectionError(
+        `No connection is left for a connection of its own: ${used} of ${max} are in use (${this.home.describeHolders()}). It waits for one; raise maxConnections, or close duplicates that are done`,
+      ),
+    )
   }
 
+  /** Refuses new commands, answers what is under way, closes; what is unfinished after `timeoutMs` is rejected. */
   async close(timeoutMs: number): Promise<void> {
     if (this.closing) return
     this.closing = true
     if (this.lane.outstanding > 0) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, timeoutMs)
+        const alarm = this.means.clock.alarm(timeoutMs, resolve, true)
         this.whenDrained = () => {
-          clearTimeout(timer)
+          alarm.cancel()
           resolve()
         }
-        this.home.clock.wake()
       })
     }
     this.destroy()
   }
 
+  /** Writes what was accepted, and ends once it is answered, at the latest after `graceMs`. */
+  finish(graceMs: number): void {
+    if (this.closing) return
+    this.closing = true
+    this.lane.finish(new ClosedError())
+    if (this.lane.outstanding === 0) {
+      this.destroy()
+      return
+    }
+    const alarm = this.means.clock.alarm(graceMs, () => this.destroy(), true)
+    this.whenDrained = () => {
+      alarm.cancel()
+      this.destroy()
+    }
+  }
+
   destroy(): void {
     this.closing = true
-    this.whenDrained?.()
+    const { whenDrained } = this
     this.whenDrained = undefined
-    clearTimeout(this.waitingForPermit)
-    this.housekeeper.stop()
+    whenDrained?.()
     this.lane.destroy(new ClosedError())
-    this.dialer.close()
-    this.home.clock.remove(this)
-    this.home.lines.delete(this)
-    if (this.permit) this.parts.budget.give()
-    this.permit = false
-  }
-}
-
-/** Dials once there is a permit for it. */
-class PermittedDialer extends Dialer {
-  permitted: (go: () => void) => void = (go) => go()
-
-  override request(request: DialRequest): void {
-    this.permitted(() => super.request(request))
+    this.means.dial.cut()
+    this.home.onLineGone(this)
   }
 }

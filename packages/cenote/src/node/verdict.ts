@@ -9,6 +9,7 @@ import {
   TRANSACTION,
   WAITING,
   WRITTEN,
+  wholeOf,
 } from '../connection/command.js'
 import type { Connection } from '../connection/connection.js'
 import {
@@ -18,21 +19,20 @@ import {
   CommandTimeoutError,
   ConnectionError,
   OutcomeUnknownError,
-  type ReplyError,
+  ReplyError,
 } from '../errors.js'
-import { callFlags, FLAG, isReadOnlyCall } from '../metadata/lookup.js'
+import { isReadOnlyCall, mayForgeErrors } from '../metadata/lookup.js'
 import type { Counters } from '../observe/counters.js'
 import { backoffDelay } from '../resilience/backoff.js'
-import { RetryBudget } from '../resilience/retry-budget.js'
+import type { RetryBudget } from '../resilience/retry-budget.js'
 
 /** Rejections that happen before the command runs, so sending it again cannot run it twice. */
-const BEFORE_EXECUTION = new Set(['LOADING', 'TRYAGAIN', 'CLUSTERDOWN', 'MASTERDOWN', 'READONLY', 'NOAUTH', 'NOSCRIPT'])
-/** Commands whose arguments are secrets; they never appear on an error. */
-const SECRET = new Set(['auth', 'hello', 'migrate', 'acl', 'config'])
+const BEFORE_EXECUTION = new Set(['LOADING', 'TRYAGAIN', 'CLUSTERDOWN', 'MASTERDOWN', 'READONLY', 'NOAUTH'])
 
 /** Whether a command of unknown outcome may be sent again. Looked up only when something failed. */
 export function isRepeatable(command: Command): boolean {
-  return (command.flags & IDEMPOTENT) !== 0 || isReadOnlyCall(command.spec, command.args)
+  if ((command.flags & IDEMPOTENT) !== 0) return true
+  return (command.flags & TRANSACTION) === 0 && isReadOnlyCall(command.spec, command.args)
 }
 
 function isCertainlyNotRun(command: Command): boolean {
@@ -41,7 +41,6 @@ function isCertainlyNotRun(command: Command): boolean {
 
 /** Says what becomes of commands that did not simply succeed, and counts it. No queue and no socket in here. */
 export class Judge {
-  readonly retryBudget: RetryBudget
   private creditedReplies = 0
 
   constructor(
@@ -49,9 +48,8 @@ export class Judge {
     private readonly counters: Counters,
     private readonly clock: LoopClock,
     private readonly server: string,
-  ) {
-    this.retryBudget = new RetryBudget(options.retry.budget)
-  }
+    private readonly retryBudget: RetryBudget,
+  ) {}
 
   fail(command: Command, error: CenoteError): void {
     if (command.stage === SETTLED) return
@@ -59,36 +57,71 @@ export class Judge {
     command.fail(error)
   }
 
+  /** All of a batch, for the same reason. */
+  failAll(commands: readonly Command[], error: CenoteError): void {
+    for (const command of commands) this.fail(command, error)
+  }
+
   reject(command: Command, error: ReplyError): void {
     if (command.stage === SETTLED) return
     this.counters.onFailure('rejected')
     this.counters.latency.record(this.clock.now - command.startedAt)
-    attachCommand(error, command)
+    error.concerns(command)
     ;(error as { attempts: number }).attempts = command.attempts
     command.fail(error)
   }
 
-  /** Ms until a rejected command may be sent again, or undefined when the rejection stands. */
+  /**
+   * Ms until what the server refused may be sent again, all of it if it is a transaction; undefined when the refusal
+   * stands. Only a reply that the server alone can have written proves that nothing ran: a script may say anything.
+   */
   retryDelayAfter(command: Command, error: ReplyError): number | undefined {
-    if (!BEFORE_EXECUTION.has(error.kind) || (command.flags & (TRANSACTION | INTERNAL)) !== 0) return undefined
-    if (command.attempts >= this.options.retry.attempts) return undefined
-    if (error.kind === 'NOAUTH' && this.options.password === undefined) return undefined
+    if ((command.flags & INTERNAL) !== 0 || command.attempts >= this.options.retry.attempts) return undefined
+    if (!this.ranNothing(command, error)) return undefined
     const delay = backoffDelay(this.options.retry, command.attempts)
     if (this.clock.now + delay >= command.deadline || !this.takeRetry()) return undefined
     return delay
   }
 
-  /** A written command lost its connection: true when it may be sent again, otherwise it is settled here. */
+  private ranNothing(command: Command, error: ReplyError): boolean {
+    if ((command.flags & TRANSACTION) === 0) return this.isRefusal(error) && !mayForgeErrors(command.spec)
+    const { queueErrors = [] } = command.batch!
+    // Commands between MULTI and EXEC are only queued, scripts too, so what is said of them is the server's own.
+    return error.kind === 'EXECABORT' && queueErrors.length > 0 && queueErrors.every((one) => this.isRefusal(one))
+  }
+
+  private isRefusal(error: Error): boolean {
+    if (!(error instanceof ReplyError) || !BEFORE_EXECUTION.has(error.kind)) return false
+    return error.kind !== 'NOAUTH' || this.options.password !== undefined || this.options.username !== undefined
+  }
+
+  /** What was refused, or never ran for another reason, becomes fit to be sent again: the whole of what it belongs to. */
+  restart(command: Command, refused: boolean): readonly Command[] {
+    const whole = wholeOf(command)
+    if (whole.length > 1) command.batch?.restart?.()
+    for (const member of whole) {
+      member.stage = WAITING
+      // A refusal makes nothing certain that an earlier loss has left open.
+      if (!refused) member.flags &= ~REFUSED
+      else if (member.attempts <= 1) member.flags |= REFUSED
+    }
+    return whole
+  }
+
+  /** A command lost its connection: true when it, and all it belongs to, may be sent again; otherwise settled here. */
   survivesLoss(command: Command, cause: CenoteError): boolean {
-    if (command.stage === SETTLED) return false
     if ((command.flags & INTERNAL) !== 0) {
       command.fail(cause)
       return false
     }
-    const repeatable = (command.flags & TRANSACTION) === 0 && isRepeatable(command)
-    if (repeatable && command.attempts < this.options.retry.attempts && this.takeRetry()) {
-      command.stage = WAITING
-      command.flags &= ~REFUSED
+    const whole = wholeOf(command)
+    // The server drops a MULTI whose EXEC never came.
+    if (whole[whole.length - 1]!.stage === WAITING) {
+      if (whole.length > 1) this.restart(command, true)
+      return true
+    }
+    if (isRepeatable(command) && command.attempts < this.options.retry.attempts && this.takeRetry()) {
+      this.restart(command, false)
       return true
     }
     this.loseWritten(command, cause)
@@ -103,6 +136,10 @@ export class Judge {
 
   /** Its caller no longer wants it. A written command keeps its place, so that its late reply reaches nobody. */
   abort(command: Command, reason: unknown): void {
+    for (const member of wholeOf(command)) this.abortOne(member, reason)
+  }
+
+  private abortOne(command: Command, reason: unknown): void {
     if (command.stage === SETTLED) return
     const certain = isCertainlyNotRun(command)
     const advice = certain
@@ -118,6 +155,7 @@ export class Judge {
   }
 
   loseWritten(command: Command, cause: CenoteError): void {
+    if (command.stage === SETTLED) return
     if (cause instanceof ClosedError) {
       // Its owner closed the pool and needs no advice; libraries match on this text.
       this.fail(command, new OutcomeUnknownError(cause.message, { attempts: command.attempts, cause }))
@@ -168,6 +206,14 @@ export class Judge {
     this.fail(command, new CommandTimeoutError(outcome, message, lag, { attempts: command.attempts }))
   }
 
+  /** The deadline of a command passed that another client was asked to run. */
+  expireElsewhere(command: Command): void {
+    const waited = Math.round(this.clock.now - command.startedAt)
+    const lag = Math.round(this.clock.lagMs)
+    const message = `Command timed out: the fallback client did not answer ${name(command)} within ${waited} ms (event loop lag ${lag} ms)`
+    this.fail(command, new CommandTimeoutError('unknown', message, lag, { attempts: command.attempts }))
+  }
+
   private takeRetry(): boolean {
     this.retryBudget.earn(this.counters.ok - this.creditedReplies)
     this.creditedReplies = this.counters.ok
@@ -178,14 +224,3 @@ export class Judge {
 }
 
 const name = (command: Command): string => command.spec.upperName
-
-/** ioredis puts the command on its reply errors; not enumerable here, so that logging an error shows no values. */
-export function attachCommand(error: ReplyError, command: Command): void {
-  const secret = SECRET.has(command.spec.name) || (callFlags(command.spec, command.args) & FLAG.NO_AUTH) !== 0
-  Object.defineProperty(error, 'command', {
-    value: { name: command.spec.name, args: secret ? ['[hidden]'] : command.args.map(String) },
-    enumerable: false,
-    configurable: true,
-    writable: true,
-  })
-}

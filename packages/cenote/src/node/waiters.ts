@@ -1,13 +1,16 @@
+import { monotonic } from '../timers.js'
 import type { LeasedConnection } from './leased-connection.js'
 
 /** A caller queued for a lease. It settles once: whoever comes second, delivery or cancellation, is told so. */
 export class Waiter {
   settled = false
-  readonly since = performance.now()
+  readonly since = monotonic()
 
   constructor(
     readonly label: string,
     readonly deadline: number,
+    /** Where it was asked for; only while leak detection is on. */
+    readonly stack: string | undefined,
     private readonly resolve: (lease: LeasedConnection) => void,
     private readonly reject: (error: Error) => void,
   ) {}
@@ -58,6 +61,15 @@ export class WaiterQueue {
     this.items = []
     this.start = 0
     return undefined
+  }
+
+  /** Since when the first one waits; Infinity when none does. */
+  get firstSince(): number {
+    for (let i = this.start; i < this.items.length; i++) {
+      const waiter = this.items[i]!
+      if (!waiter.settled) return waiter.since
+    }
+    return Number.POSITIVE_INFINITY
   }
 
   /** Settles a waiter from outside its turn. */

@@ -1,3 +1,5 @@
+import { clearTimeout, monotonic, setTimeout } from '../timers.js'
+
 /** What the housekeeper does on each of its rounds, and how often. */
 export interface Chore {
   readonly everyMs: number
@@ -5,39 +7,61 @@ export interface Chore {
 }
 
 /**
- * The one timer behind eviction, retirement, refill and health checks. Rounds never overlap, and it never keeps the
- * process alive.
+ * The one timer behind eviction, retirement, refill and health checks. A chore that is not done is not begun again, and
+ * holds up no other. Never keeps the process alive.
  */
 export class Housekeeper {
-  private readonly due: number[]
+  private readonly chores: { readonly chore: Chore; due: number; busy: boolean }[]
   private timer: NodeJS.Timeout | undefined
   private stopped = false
 
-  constructor(private readonly chores: readonly Chore[]) {
-    const now = performance.now()
-    this.due = chores.map((chore) => now + chore.everyMs)
+  /** @param onError told what a chore threw */
+  constructor(
+    chores: readonly Chore[],
+    private readonly onError: (error: unknown) => void,
+  ) {
+    const now = monotonic()
+    this.chores = chores.map((chore) => ({ chore, due: now + chore.everyMs, busy: false }))
   }
 
   start(): void {
-    if (this.stopped || this.chores.length === 0) return
-    const wait = Math.max(10, Math.min(...this.due) - performance.now())
-    this.timer = setTimeout(() => void this.round(), wait)
+    this.stopped = false
+    this.schedule()
+  }
+
+  private schedule(): void {
+    if (this.stopped || this.chores.length === 0 || this.timer !== undefined) return
+    const wait = Math.max(10, Math.min(...this.chores.map(({ due }) => due)) - monotonic())
+    this.timer = setTimeout(() => {
+      this.timer = undefined
+      this.round()
+    }, wait)
     this.timer.unref()
   }
 
   stop(): void {
     this.stopped = true
-    if (this.timer !== undefined) clearTimeout(this.timer)
+    clearTimeout(this.timer)
     this.timer = undefined
   }
 
-  private async round(): Promise<void> {
-    const now = performance.now()
-    for (const [i, chore] of this.chores.entries()) {
-      if (this.due[i]! > now) continue
-      this.due[i] = now + chore.everyMs
-      await chore.run()
+  private round(): void {
+    const now = monotonic()
+    for (const item of this.chores) {
+      if (item.due > now) continue
+      item.due = now + item.chore.everyMs
+      if (item.busy) continue
+      item.busy = true
+      this.perform(item.chore)
+        .catch(this.onError)
+        .finally(() => {
+          item.busy = false
+        })
     }
-    this.start()
+    this.schedule()
+  }
+
+  private async perform(chore: Chore): Promise<void> {
+    await chore.run()
   }
 }

@@ -39,27 +39,35 @@ export class CommandEncoder {
     return this.text.length
   }
 
-  /** @param wireName the command's name as an encoded bulk string, `$3\r\nget\r\n` */
-  add(wireName: string, args: readonly CommandArg[]): void {
+  /**
+   * @param wireName the command's name as an encoded bulk string, `$3\r\nget\r\n`
+   * @param plainName the name is ASCII, as that of every command of every server is
+   */
+  add(wireName: string, args: readonly CommandArg[], plainName = true): void {
     const count = args.length
-    let text = this.text + arrayHeader(count + 1) + wireName
+    let text = this.text
+    if (!plainName) text = this.toUtf8(text)
+    text += arrayHeader(count + 1) + wireName
     for (let i = 0; i < count; i++) {
       const arg = args[i]!
       if (typeof arg === 'string') {
         const bytes = Buffer.byteLength(arg)
-        if (bytes !== arg.length && this.mode !== UTF8) {
-          if (this.mode === LATIN1) {
-            this.sink.writeText(text, true)
-            text = ''
-          }
-          this.mode = UTF8
-        }
+        if (bytes !== arg.length) text = this.toUtf8(text)
         text += `${bulkHeader(bytes) + arg}\r\n`
       } else {
         text = this.addBytes(text, arg as SlicingBuffer)
       }
     }
     this.text = text
+  }
+
+  /** What follows the text is not of single bytes; returns what of the text is still to be written. */
+  private toUtf8(text: string): string {
+    const begun = this.mode === LATIN1
+    this.mode = UTF8
+    if (!begun) return text
+    this.sink.writeText(text, true)
+    return ''
   }
 
   private addBytes(before: string, bytes: SlicingBuffer): string {

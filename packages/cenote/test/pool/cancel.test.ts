@@ -1,17 +1,17 @@
 import { leakCheckEachTest, startRedis } from '@cenote/test-support'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { resolveOptions } from '../../src/config/resolve.js'
-import { Command, promiseOf } from '../../src/connection/command.js'
+import { BLOCKING, Command, promiseOf } from '../../src/connection/command.js'
 import { lookupCommand } from '../../src/metadata/lookup.js'
-import { PoolCore } from '../../src/pool/pool-core.js'
+import { Pool } from '../../src/pool/pool.js'
 import { until } from './support.js'
 
 leakCheckEachTest({ beforeEach, afterEach })
 
 const ignore = () => undefined
 
-function coreOf(port: number, more: object = {}): PoolCore {
-  const core = new PoolCore(resolveOptions(undefined, { port, ...more }, {}), {
+function coreOf(port: number, more: object = {}): Pool {
+  const core = new Pool(resolveOptions(undefined, { port, ...more }, {}), {
     onConnecting: ignore,
     onReady: ignore,
     onLost: ignore,
@@ -19,18 +19,22 @@ function coreOf(port: number, more: object = {}): PoolCore {
     onPush: ignore,
     onLeak: ignore,
     onFallback: ignore,
-  } as never)
+    onWarning: ignore,
+    complaints: () => [],
+  })
   core.connect()
   return core
 }
 
-function start(core: PoolCore, name: string, ...args: string[]): { command: Command; promise: Promise<unknown> } {
+function start(core: Pool, name: string, ...args: string[]): { command: Command; promise: Promise<unknown> } {
   const command = new Command(lookupCommand(name), args, 0)
-  command.timeoutMs = 5_000
+  command.timeoutMs = name === 'blpop' ? 0 : 5_000
   const promise = promiseOf(command)
   promise.catch(ignore)
-  if (name === 'blpop') core.sendBlocking(command, {})
-  else core.send(command)
+  if (name === 'blpop') {
+    command.flags |= BLOCKING
+    core.run([command], { label: 'BLPOP' })
+  } else core.send(command)
   return { command, promise }
 }
 
@@ -108,7 +112,7 @@ describe('an aborted command', () => {
     const { command, promise } = start(core, 'blpop', 'jobs', '0')
     core.cancel(command, reason)
     await expect(promise).rejects.toMatchObject({ name: 'AbortError', outcome: 'not-sent' })
-    expect(core.leases.waiters.count).toBe(0)
+    expect(core.stats('').waiters).toBe(0)
     await held.release()
     core.destroy()
   })

@@ -63,18 +63,42 @@ describe('close', () => {
 })
 
 describe('disconnect', () => {
-  it('settles everything at once with what is certain about it', async () => {
+  it('still writes what was issued before it, and its callers hear what came of it', async () => {
     await using redis = await startRedis()
-    const pool = createPool({ port: redis.port, maxConnections: 3 })
+    const pool = createPool({ port: redis.port })
+    await ready(pool)
+    const before = many(50, () => pool.incr('n'))
+    const last = pool.rpush('log', 'last words')
+    pool.disconnect()
+    const late = pool.incr('n').catch((error: unknown) => error)
+    expect(await last).toBe(1)
+    expect(outcomes(await before)).toEqual({ ok: 50 })
+    expect(await late).toMatchObject({ code: 'CENOTE_CLOSED', outcome: 'not-sent' })
+    expect(await redis.command('LRANGE', 'log', 0, -1)).toEqual(['last words'])
+    expect(await redis.command('GET', 'n')).toBe('50')
+  })
+
+  it('with new connections to follow loses nothing either', async () => {
+    await using redis = await startRedis()
+    await using pool = createPool({ port: redis.port })
+    await ready(pool)
+    const before = many(50, (i) => pool.rpush('log', i))
+    pool.disconnect(true)
+    const after = many(50, (i) => pool.rpush('log', 50 + i))
+    expect(outcomes([...(await before), ...(await after)])).toEqual({ ok: 100 })
+    expect(await redis.command('LRANGE', 'log', 0, -1)).toEqual(Array.from({ length: 100 }, (_, i) => String(i)))
+  })
+
+  it('settles everything within disconnectTimeout with what is certain about it', async () => {
+    await using redis = await startRedis()
+    const pool = createPool({ port: redis.port, maxConnections: 3, disconnectTimeout: 100 })
     await ready(pool)
     await redis.command('CLIENT', 'PAUSE', 5_000, 'ALL')
     const written = many(50, () => pool.incr('n'))
     const blocking = many(5, () => pool.blpop('jobs', 0))
     await until(() => pool.stats().commands.inFlight >= 50)
-    const unsent = many(50, () => pool.incr('n'))
     pool.disconnect()
     expect(outcomes(await written)).toEqual({ 'CENOTE_OUTCOME_UNKNOWN unknown': 50 })
-    expect(outcomes(await unsent)).toEqual({ 'CENOTE_CLOSED not-sent': 50 })
     const counts = outcomes(await blocking)
     expect(Object.values(counts).reduce((sum, count) => sum + count, 0)).toBe(5)
     expect(pool.stats().commands).toMatchObject({ inFlight: 0, queued: 0 })

@@ -1,3 +1,4 @@
+import type { CallOptions } from '../config/call-options.js'
 import { BINARY, Command, promiseOf, type Transform } from '../connection/command.js'
 import type { CommandSpec } from '../metadata/lookup.js'
 import type { CommandArg } from '../wire/encode.js'
@@ -5,37 +6,32 @@ import { type ArgumentInput, callBack, normalizeArgs, takeCallback } from './arg
 import { type CustomCommands, callByName, DISPATCH, type Dispatcher, installCommands } from './commander.js'
 import type { Commands } from './commands.generated.js'
 import type { BatchTarget, CommandList, Pipeline } from './pipeline.js'
-import type { RedisPool } from './redis-pool.js'
 import { markScript, type Script } from './script.js'
-
-/** Terms of single calls, for `redis.with(…)`. */
-export interface CallOptions {
-  /** Deadline of each command, ms, instead of `commandTimeoutMs`. 0: none. Blocking ones keep their block time. */
-  readonly timeoutMs?: number
-  /**
-   * Gives up: a waiting command is withdrawn (outcome `not-sent`), of a written one only the reply is dropped (outcome
-   * `unknown`), a blocking one is called back from the server. An element that the server had handed out by then is
-   * delivered, and the call succeeds although it was aborted: otherwise it would be lost.
-   */
-  readonly signal?: AbortSignal
-  /** The command may run twice: it is sent again when its outcome is unknown. Default false. */
-  readonly idempotent?: boolean
-  /** The order against other commands does not matter. Default false. */
-  readonly unordered?: boolean
-}
 
 export interface CallView
   extends Omit<Commands<'promise'>, 'multi' | 'exec' | 'execBuffer'>,
     CustomCommands<'promise'> {}
 
+/** The client whose commands a view has. */
+export interface ViewTarget {
+  readonly rawReplies: boolean
+  dispatchWith(command: Command, promise: Promise<unknown>, callback: boolean, options: CallOptions): Promise<unknown>
+  submitBatchWith(commands: Command[], exclusive: boolean, options: CallOptions): void
+  prefixKeys(spec: CommandSpec, args: CommandArg[]): void
+  newPipeline(target: BatchTarget, transaction: boolean, commands?: CommandList): Pipeline
+}
+
+const TARGET: unique symbol = Symbol('cenote.target')
+const TERMS: unique symbol = Symbol('cenote.terms')
+
 /** The commands of a pool, on the terms of {@link CallOptions}. Made by `redis.with(…)`. */
 export class CallView implements Dispatcher, BatchTarget {
-  readonly #pool: RedisPool
-  readonly #options: CallOptions
+  private readonly [TARGET]: ViewTarget
+  private readonly [TERMS]: CallOptions
 
-  constructor(pool: RedisPool, options: CallOptions) {
-    this.#pool = pool
-    this.#options = options
+  constructor(target: ViewTarget, options: CallOptions) {
+    this[TARGET] = target
+    this[TERMS] = options
   }
 
   [DISPATCH](
@@ -49,7 +45,7 @@ export class CallView implements Dispatcher, BatchTarget {
     const command = new Command(spec, normalizeArgs(args), flags)
     command.transform = transform
     if (script !== undefined) markScript(command, script)
-    const promise = this.#pool.dispatchWith(command, promiseOf(command), callback !== undefined, this.#options)
+    const promise = this[TARGET].dispatchWith(command, promiseOf(command), callback !== undefined, this[TERMS])
     return callBack(promise, callback)
   }
 
@@ -62,23 +58,23 @@ export class CallView implements Dispatcher, BatchTarget {
   }
 
   pipeline(commands?: CommandList): Pipeline {
-    return this.#pool.newPipeline(this, false, commands)
+    return this[TARGET].newPipeline(this, false, commands)
   }
 
   multi(commands?: CommandList): Pipeline {
-    return this.#pool.newPipeline(this, true, commands)
+    return this[TARGET].newPipeline(this, true, commands)
   }
 
   get rawReplies(): boolean {
-    return this.#pool.rawReplies
+    return this[TARGET].rawReplies
   }
 
   submitBatch(commands: Command[], exclusive: boolean): void {
-    this.#pool.submitBatchWith(commands, exclusive, this.#options)
+    this[TARGET].submitBatchWith(commands, exclusive, this[TERMS])
   }
 
   prefixKeys(spec: CommandSpec, args: CommandArg[]): void {
-    this.#pool.prefixKeys(spec, args)
+    this[TARGET].prefixKeys(spec, args)
   }
 }
 
