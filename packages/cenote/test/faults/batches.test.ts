@@ -1,7 +1,7 @@
 import { leakCheckEachTest, type PeerScript, scriptedPeer, startRedis } from '@cenote/test-support'
 import { createPool } from 'cenote'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { BUSY_SCRIPT, many, outcomes, ready, serving, until } from './support.js'
+import { BUSY_SCRIPT, many, outcomes, pause, ready, serving, until } from './support.js'
 
 leakCheckEachTest({ beforeEach, afterEach })
 
@@ -83,6 +83,31 @@ describe('a transaction that waits for a connection', () => {
     await ready(pool)
     expect(await pool.get('nothing')).toBeNull()
     expect(await redis.command('DBSIZE')).toBe(0)
+  })
+
+  it('whose members were issued around the moment of the deadline is all or nothing', async () => {
+    await using redis = await startRedis()
+    await using pool = createPool({ port: redis.port, commandTimeoutMs: 150, failFastAfterMs: 0 })
+    await ready(pool)
+    await redis.kill()
+    await until(() => pool.status !== 'ready')
+    const size = 2_000
+    const given: Promise<unknown>[] = []
+    const back = pause(250).then(() => redis.restart())
+    for (let n = 0; pool.status !== 'ready'; n++) {
+      const multi = pool.multi()
+      for (let i = 0; i < size; i++) multi.set(`${n}:${i}`, i)
+      const one = multi.exec()
+      one.catch(() => undefined)
+      given.push(one)
+      await pause(1)
+    }
+    await back
+    const results = await Promise.allSettled(given)
+    const done = results.filter(({ status }) => status === 'fulfilled').length
+    expect(done).toBeGreaterThan(0)
+    expect(outcomes(results)['CENOTE_COMMAND_TIMEOUT not-sent']).toBe(results.length - done)
+    expect(await redis.command('DBSIZE')).toBe(done * size)
   })
 
   it('is sent again whole after the server refused it while loading', async () => {

@@ -14,12 +14,12 @@ it('a command’s name of any characters is its caller’s mistake alone', async
   await ready(pool)
   const names = fc.sample(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 12 }), { numRuns: 200, seed: 7 })
   for (const name of ['žluť', '鍵', 'a\r\nb', '🐎', ...names]) {
-    const before = pool.set('k', name)
+    const before = pool.set('k', 'v')
     const odd = pool.call(name, 'x').catch((error: Error) => error)
     const after = pool.get('k')
     expect(await before).toBe('OK')
     await odd
-    expect(await after).toBe(name)
+    expect(await after).toBe('v')
   }
   expect(pool.stats().closed).toEqual({})
 })
