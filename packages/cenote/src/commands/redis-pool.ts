@@ -72,7 +72,13 @@ export class RedisPool extends Commander implements BatchTarget, AsyncDisposable
     this.options = { ...resolveOptions(url, given) }
     const client = new Client(this, this.options, (given as { [HOME]?: Core })[HOME])
     Object.defineProperty(this, CLIENT, { value: client })
-    for (const [name, script] of Object.entries(this.options.scripts ?? {})) this.defineCommand(name, script)
+    try {
+      for (const [name, script] of Object.entries(this.options.scripts ?? {})) this.defineCommand(name, script)
+    } catch (error) {
+      // Nobody will ever hold this object to close it.
+      client.disconnect(false)
+      throw error
+    }
     if (!this.options.lazyConnect) client.connect().catch(() => undefined)
   }
 

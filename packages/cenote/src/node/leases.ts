@@ -134,7 +134,7 @@ export class Leases implements Shelf, Holder, Lender, Want {
     }
     const { options, clock, counters } = this.means
     const deadline = timeoutMs > 0 ? clock.refresh() + timeoutMs : Number.POSITIVE_INFINITY
-    const stack = options.leakDetectionMs > 0 ? new Error('borrowed here').stack : undefined
+    const stack = options.leakDetectionMs > 0 ? stackOfCaller() : undefined
     const waiter: Waiter = new Waiter(
       label,
       deadline,
@@ -462,3 +462,12 @@ export class Leases implements Shelf, Holder, Lender, Want {
 }
 
 const retired = (): CenoteError => new ConnectionError('The connection reached its maximum lifetime')
+
+/** Frames of ours stand before that of the borrower, and the usual ten would show little else. */
+function stackOfCaller(): string | undefined {
+  const depth = Error.stackTraceLimit
+  Error.stackTraceLimit = 30
+  const { stack } = new Error('borrowed here')
+  Error.stackTraceLimit = depth
+  return stack
+}

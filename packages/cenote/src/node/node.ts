@@ -222,21 +222,9 @@ export class Node implements LaneEvents, LineHome {
     this.exclusive.run(commands, options)
   }
 
-  /**
-   * Its caller's signal fired: settles the command, and what it belongs to, with an AbortedError that says what is
-   * certain. The reply slot of a written command stays reserved; a blocking one is called back from the server first,
-   * and may still succeed.
-   */
-  cancel(command: Command, reason: unknown): void {
-    if (!this.exclusive.cancel(command, reason)) this.judge.abort(command, reason)
-  }
-
-  fail(command: Command, error: CenoteError): void {
-    this.judge.fail(command, error)
-  }
-
-  failAll(commands: readonly Command[], error: CenoteError): void {
-    this.judge.failAll(commands, error)
+  /** Its caller's signal fired. False when the command is not one that runs alone here. */
+  cancel(command: Command, reason: unknown): boolean {
+    return this.exclusive.cancel(command, reason)
   }
 
   /** A lease without waiting, if one can be had like that. */

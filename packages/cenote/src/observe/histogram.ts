@@ -34,6 +34,19 @@ export class Histogram {
     this.buckets[bucketOf(microseconds)]!++
   }
 
+  /** Of all the given ones together. */
+  static sum(histograms: readonly Histogram[]): Histogram {
+    if (histograms.length === 1) return histograms[0]!
+    const total = new Histogram()
+    for (const one of histograms) {
+      total.count += one.count
+      total.sum += one.sum
+      total.maximum = Math.max(total.maximum, one.maximum)
+      for (let i = 0; i < BUCKETS; i++) total.buckets[i]! += one.buckets[i]!
+    }
+    return total
+  }
+
   /** Value below which the given fraction of recordings lies, ms. */
   percentile(fraction: number): number {
     const wanted = Math.ceil(this.count * fraction)

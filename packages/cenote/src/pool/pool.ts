@@ -8,8 +8,10 @@ import type { FallbackReason } from '../node/fallback.js'
 import type { LeasedConnection } from '../node/leased-connection.js'
 import type { AcquireOptions } from '../node/leases.js'
 import type { Line, LineEvents } from '../node/line.js'
-import { Node, type NodeEvents } from '../node/node.js'
+import { Node, type NodeEvents, type Shared } from '../node/node.js'
 import { Permits } from '../node/permits.js'
+import { Judge } from '../node/verdict.js'
+import { Counters } from '../observe/counters.js'
 import type { HealthReport, PoolStats } from '../observe/report.js'
 import { RetryBudget } from '../resilience/retry-budget.js'
 import { monotonic } from '../timers.js'
@@ -41,7 +43,10 @@ const SWEEP_MS = 1_000
 export class Pool implements Ticker, NodeEvents {
   readonly clock = new LoopClock()
   readonly permits: Permits
+  /** Of commands that settle before, or without, a server. */
+  readonly counters = new Counters()
   readonly topology: Topology
+  private readonly judge: Judge
   readonly createdAt = monotonic()
   private readonly housekeeper: Housekeeper
   private readonly reportedLeaks = new WeakSet<LeasedConnection>()
@@ -55,12 +60,10 @@ export class Pool implements Ticker, NodeEvents {
     private readonly events: PoolEvents,
   ) {
     this.permits = new Permits(options.maxConnections, options.lanes)
-    const shared = {
-      clock: this.clock,
-      permits: this.permits,
-      retryBudget: new RetryBudget(options.retry.budget),
-    }
+    const retryBudget = new RetryBudget(options.retry.budget)
+    const shared: Shared = { clock: this.clock, permits: this.permits, retryBudget }
     this.topology = new Standalone(new Node(options, shared, this))
+    this.judge = new Judge(options, this.counters, this.clock, this.topology.describe(), retryBudget)
     const sweepEvery = Math.min(SWEEP_MS, options.idleTimeoutMs || SWEEP_MS, options.maxLifetimeMs || SWEEP_MS)
     const { healthCheckIntervalMs, credentialsRefreshMs } = options
     this.housekeeper = new Housekeeper(
@@ -76,64 +79,65 @@ export class Pool implements Ticker, NodeEvents {
 
   /** Opens the lanes; leases follow demand. */
   connect(): void {
-    for (const node of this.topology.nodes) node.connect()
+    this.topology.connect()
   }
 
   get isReady(): boolean {
-    return this.topology.main.isUp
+    return this.topology.isReady
   }
 
   send(command: Command): void {
-    if (this.closing) this.topology.main.fail(command, new ClosedError())
-    else this.topology.route(command).send(command)
+    if (this.closing) this.judge.fail(command, new ClosedError())
+    else this.topology.send(command)
   }
 
   /** Commands that belong together, admitted or refused as one. */
   sendAll(commands: readonly Command[], unordered = false): void {
-    const node = this.topology.main
-    if (this.closing) node.failAll(commands, new ClosedError())
-    else if (unordered) node.sendUnordered(commands)
-    else node.sendAll(commands)
+    if (this.closing) this.judge.failAll(commands, new ClosedError())
+    else this.topology.sendAll(commands, unordered)
   }
 
   /** For commands that need a connection to themselves; they give up their place in the order. */
   run(commands: readonly Command[], options: RunOptions): void {
-    const node = this.topology.main
-    if (this.closing) node.failAll(commands, new ClosedError())
-    else node.run(commands, options)
+    if (this.closing) this.judge.failAll(commands, new ClosedError())
+    else this.topology.run(commands, options)
   }
 
   /** Called before a SELECT is sent. @param refused called when the server says no */
   prepareSelect(command: Command, database: number, refused: () => void): void {
-    this.topology.main.prepareSelect(command, database, refused)
+    this.topology.main?.prepareSelect(command, database, refused)
   }
 
-  /** Its caller's signal fired, see {@link Node.cancel}. */
+  /**
+   * Its caller's signal fired: settles the command, and what it belongs to, with an AbortedError that says what is
+   * certain. The reply slot of a written command stays reserved; a blocking one is called back from the server first,
+   * and may still succeed.
+   */
   cancel(command: Command, reason: unknown): void {
-    this.topology.main.cancel(command, reason)
+    if (!this.topology.nodes.some((node) => node.cancel(command, reason))) this.judge.abort(command, reason)
   }
 
   fail(command: Command, error: CenoteError): void {
-    this.topology.main.fail(command, error)
+    this.judge.fail(command, error)
   }
 
   failAll(commands: readonly Command[], error: CenoteError): void {
-    this.topology.main.failAll(commands, error)
+    this.judge.failAll(commands, error)
   }
 
   /** A lease without waiting, if one can be had like that. */
   tryAcquire(options: AcquireOptions | undefined): LeasedConnection | undefined {
-    return options?.signal === undefined ? this.topology.main.tryAcquire(options?.label ?? 'lease') : undefined
+    return options?.signal === undefined && !this.closing ? this.topology.tryAcquire(options) : undefined
   }
 
   acquire(options?: AcquireOptions): Promise<LeasedConnection> {
-    return this.topology.main.acquire(options)
+    return this.closing ? Promise.reject(new ClosedError()) : this.topology.acquire(options)
   }
 
   /** A connection of its own. It may outlive the pool, as duplicates do. */
   openLine(options: ResolvedOptions, events: LineEvents, label: string): Line {
     if (this.destroyed) this.work()
-    return this.topology.main.openLine(options, events, label)
+    return this.topology.openLine(options, events, label)
   }
 
   onLineGone(): void {
@@ -167,13 +171,8 @@ export class Pool implements Ticker, NodeEvents {
   }
 
   tick(now: number): boolean {
-    let busy = false
-    let outstanding = 0
-    for (const node of this.topology.nodes) {
-      busy = node.tick(now) || busy
-      outstanding += node.outstanding
-    }
-    if (this.whenDrained !== undefined && outstanding === 0) this.drained()
+    const busy = this.topology.tick(now)
+    if (this.whenDrained !== undefined && this.topology.outstanding === 0) this.drained()
     return busy || this.whenDrained !== undefined
   }
 
@@ -236,14 +235,15 @@ export class Pool implements Ticker, NodeEvents {
   }
 
   async health(status: string): Promise<HealthReport> {
-    const { main } = this.topology
-    const latencyMs = await main.latency(HEALTH_TIMEOUT_MS)
+    const { topology } = this
+    const latencyMs = await topology.latency(HEALTH_TIMEOUT_MS)
+    const { main } = topology
     return judgeHealth({
       stats: this.stats(status),
       latencyMs,
-      lastError: main.counters.lastError,
-      server: { ...main.server, address: this.topology.describe() },
-      complaints: this.events.complaints(),
+      lastError: main?.counters.lastError ?? this.counters.lastError,
+      server: { version: main?.server.version, role: main?.server.role, address: topology.describe() },
+      complaints: [...topology.complaints, ...this.events.complaints()],
     })
   }
 
@@ -279,8 +279,8 @@ export class Pool implements Ticker, NodeEvents {
   finish(graceMs: number): void {
     if (this.closing) return
     this.closing = true
-    for (const node of this.topology.nodes) node.finish()
-    if (this.topology.nodes.every((node) => node.outstanding === 0)) {
+    this.topology.finish()
+    if (this.topology.outstanding === 0) {
       this.destroy()
       return
     }
@@ -297,7 +297,7 @@ export class Pool implements Ticker, NodeEvents {
     this.closing = true
     this.destroyed = true
     const error = new ClosedError()
-    for (const node of this.topology.nodes) node.destroy(error)
+    this.topology.destroy(error)
     this.drained()
     this.rest()
   }
