@@ -1,13 +1,14 @@
 import { findRedisServer, LeakWatch, type RedisServer, startRedis } from '@cenote/test-support'
-import type { RedisPool } from 'cenote'
-import { type CenoteClient, cenoteClient } from './cenote-client.js'
-import type { Address, ChaosClient } from './client.js'
-import { type Audit, audit, readTruth, violations } from './invariants.js'
+import { cenoteClient } from './cenote-client.js'
+import { footprint, grown } from './footprint.js'
+import type { Audit } from './load/invariants.js'
+import { Keys } from './load/kind.js'
+import { seedCommands } from './load/workload.js'
+import { type ClientFactory, measure } from './measure.js'
 import { Network } from './network.js'
+import { runInOwnProcess } from './own-process.js'
 import { FaultProxy } from './proxy.js'
-import { Random } from './random.js'
-import type { Scenario, World } from './scenario.js'
-import { LagMeter, seedCommands, Workload } from './workload.js'
+import type { Scenario } from './scenario.js'
 
 export interface FaultResult {
   readonly fault: string
@@ -27,19 +28,20 @@ export interface FaultResult {
   readonly messages: readonly string[]
 }
 
-export type ClientFactory = (address: Address, scenario: Scenario) => ChaosClient | Promise<ChaosClient>
-
-const DEFAULT_TIMEOUT_MS = 1_500
-const WARM_UP_MS = 250
-const AFTERMATH_MS = 300
-/** A client that has not served by then is taken to be stuck. */
-const RECOVERY_LIMIT_MS = 10_000
-
+/**
+ * What is held by nobody is looked at by the health check, so it is made often enough to be seen in a fault of a second.
+ * The comparison with other clients leaves it at its default.
+ */
 const cenoteFactory: ClientFactory = (address, scenario) =>
-  cenoteClient(address, { healthCheckIntervalMs: 500, ...scenario.pool })
+  cenoteClient(address, { healthCheckIntervalMs: 500, acquireTimeoutMs: address.timeoutMs, ...scenario.pool })
 
-/** Runs one fault against one client and judges what came of it. */
-export async function runFault(
+/** Runs one fault against cenote and judges what came of it. */
+export function runFault(scenario: Scenario, seed: number): Promise<FaultResult> {
+  return scenario.ownProcess === true ? runInOwnProcess(scenario.name, seed) : runHere(scenario, seed)
+}
+
+/** Runs one fault against a client, in this process. */
+export async function runHere(
   scenario: Scenario,
   seed: number,
   factory: ClientFactory = cenoteFactory,
@@ -59,9 +61,10 @@ export async function runFault(
   try {
     server = await startServer(scenario, network)
     await scenario.prepare?.(server)
-    for (const command of seedCommands()) await server.command(...command)
-    proxy = scenario.path === 'proxy' ? await FaultProxy.open(server) : undefined
-    const result = await measure(scenario, seed, factory, server, proxy, network)
+    for (const { command } of seedCommands(new Keys())) await server.command(...command)
+    if (scenario.path === 'proxy')
+      proxy = await FaultProxy.open({ host: server.host, port: server.tls?.port ?? server.port })
+    const result = await measure({ scenario, seed, factory, server, proxy, network })
     await proxy?.close()
     await server.stop()
     network?.close()
@@ -73,6 +76,7 @@ export async function runFault(
     leaks = undefined
     return { ...result, violations: [...result.violations, ...left, ...grown(before, footprint())] }
   } finally {
+    scenario.cleanUp?.()
     // Ends the watch when the run failed before it could.
     await leaks?.expectNone(0).catch(() => undefined)
     await proxy?.close().catch(() => undefined)
@@ -82,133 +86,15 @@ export async function runFault(
 }
 
 function startServer(scenario: Scenario, network: Network | undefined): Promise<RedisServer> {
-  if (network === undefined) return startRedis(scenario.server)
+  const options = { ...scenario.server, tls: scenario.tls === true }
+  if (network === undefined) return startRedis(options)
   const binary = findRedisServer()
   if (binary === undefined) throw new Error('No redis-server found')
   return startRedis({
-    ...scenario.server,
+    ...options,
     binary: network.binary(binary),
     config: { bind: `127.0.0.1 ${network.host}`, ...scenario.server?.config },
   })
-}
-
-async function measure(
-  scenario: Scenario,
-  seed: number,
-  factory: ClientFactory,
-  server: RedisServer,
-  proxy: FaultProxy | undefined,
-  network: Network | undefined,
-): Promise<FaultResult> {
-  const random = new Random(seed)
-  const timeoutMs = scenario.timeoutMs ?? DEFAULT_TIMEOUT_MS
-  const client = await factory(
-    {
-      host: scenario.hostName ?? network?.host ?? '127.0.0.1',
-      port: proxy?.port ?? server.port,
-      ...scenario.credentials,
-      timeoutMs,
-    },
-    scenario,
-  )
-  const lag = new LagMeter()
-  const load = new Workload(
-    client,
-    scenario.callers ?? 40,
-    random,
-    lag,
-    scenario.mix ?? ['echo', 'get', 'push', 'count'],
-  )
-  let injectedAt = 0
-  let healedAt = 0
-  let durableSince = Number.NEGATIVE_INFINITY
-  const pool: RedisPool | undefined = (client as Partial<CenoteClient>).pool
-  const world: World = {
-    server,
-    random,
-    client,
-    pool,
-    load,
-    proxy: proxy!,
-    network: network!,
-    pause: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
-    injected: () => {
-      injectedAt = performance.now()
-    },
-    healed: () => {
-      healedAt = performance.now()
-    },
-    forgets: () => {
-      durableSince = performance.now()
-    },
-  }
-  await world.pause(WARM_UP_MS + random.between(0, 50))
-  await scenario.run(world)
-  // Only calls issued after the healing prove that service is back; those before may have been answered by luck.
-  const isProof = (at: number, settledAt: number, ok: boolean) => ok && settledAt > healedAt && at > injectedAt
-  const served = () => load.calls.find((call) => isProof(call.at, call.settledAt, call.verdict === 'ok'))
-  const limit = performance.now() + RECOVERY_LIMIT_MS
-  while (served() === undefined && performance.now() < limit) await world.pause(5)
-  await world.pause(AFTERMATH_MS)
-  await load.stop(timeoutMs + 2_000)
-  const complaints = scenario.check?.(world) ?? []
-  const stats = pool?.stats()
-  await within(3_000, client.close())
-  lag.stop()
-  const truth = await readTruth((...args) => server.command(...args))
-  const { calls } = load
-  const result = audit(calls, truth, timeoutMs, durableSince)
-  const failures = calls.filter(
-    (call) => call.verdict !== 'ok' && call.verdict !== undefined && call.settledAt >= injectedAt,
-  )
-  const first = failures.reduce((least, call) => Math.min(least, call.settledAt), Number.POSITIVE_INFINITY)
-  const back = served()
-  const all = violations(scenario.mayMisdeliver === true ? { ...result, foreignReplies: 0 } : result)
-  if (back === undefined) all.push(`not served again within ${RECOVERY_LIMIT_MS} ms`)
-  const limitMs = scenario.servedWithinMs
-  if (back !== undefined && limitMs !== undefined && back.settledAt - healedAt > limitMs) {
-    all.push(`served again after ${Math.round(back.settledAt - healedAt)} ms instead of ${limitMs}`)
-  }
-  const asked = stats === undefined ? 0 : stats.commands.ok + stats.commands.rejected + stats.commands.unknown
-  return {
-    fault: scenario.name,
-    client: client.name,
-    seed,
-    ...(first === Number.POSITIVE_INFINITY ? {} : { noticedMs: Math.round(first - injectedAt) }),
-    ...(back === undefined ? {} : { servedMs: Math.max(0, Math.round(back.settledAt - healedAt)) }),
-    calls: calls.length,
-    audit: result,
-    ...(stats === undefined ? {} : { sentPerCall: 1 + stats.commands.retried / Math.max(1, asked) }),
-    violations: [...all, ...complaints],
-    messages: distinct(failures.map((call) => call.error ?? '')),
-  }
-}
-
-interface Footprint {
-  readonly listeners: number
-  /** Undefined unless Node was started with --expose-gc. */
-  readonly heapBytes: number | undefined
-}
-
-/** Code that was compiled for the first time stays; what is held for each command or caller would be far more. */
-const HEAP_SLACK_BYTES = 12e6
-
-function footprint(): Footprint {
-  const collect = (globalThis as { gc?: () => void }).gc
-  collect?.()
-  return {
-    listeners: process.eventNames().reduce((sum, name) => sum + process.listenerCount(name), 0),
-    heapBytes: collect === undefined ? undefined : process.memoryUsage().heapUsed,
-  }
-}
-
-function grown(before: Footprint, after: Footprint): string[] {
-  const found: string[] = []
-  if (after.listeners > before.listeners)
-    found.push(`${after.listeners - before.listeners} listeners left on the process`)
-  const bytes = (after.heapBytes ?? 0) - (before.heapBytes ?? 0)
-  if (bytes > HEAP_SLACK_BYTES) found.push(`${Math.round(bytes / 1e6)} MB more on the heap than before`)
-  return found
 }
 
 let warm = false
@@ -219,23 +105,4 @@ async function warmUp(): Promise<void> {
   warm = true
   const server = await startRedis()
   await server.stop()
-}
-
-async function within(milliseconds: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise((resolve) => {
-    timer = setTimeout(resolve, milliseconds)
-  })
-  await Promise.race([work.catch(() => undefined), late])
-  clearTimeout(timer)
-}
-
-/** One of each kind: numbers and addresses aside. */
-function distinct(messages: readonly string[]): string[] {
-  const kinds = new Map<string, string>()
-  for (const message of messages) {
-    const kind = message.replace(/\d+/g, '#').replace(/^\w+: (ECHO|GET|RPUSH|INCR)/, '')
-    if (!kinds.has(kind)) kinds.set(kind, message)
-  }
-  return [...kinds.values()]
 }

@@ -1,3 +1,4 @@
+import { commandLoad } from '../load/roles.js'
 import type { Scenario, World } from '../scenario.js'
 
 /** Ports of the client's connections, as the server sees them. */
@@ -160,7 +161,7 @@ export const pathFaults: readonly Scenario[] = [
     long: true,
     path: 'proxy',
     mayMisdeliver: true,
-    mix: ['echo'],
+    roles: commandLoad(40, ['echo']),
     async run(world) {
       const { proxy } = world
       world.injected()
@@ -180,7 +181,7 @@ export const pathFaults: readonly Scenario[] = [
     title: 'a middle box swallows some replies',
     path: 'proxy',
     mayMisdeliver: true,
-    mix: ['echo'],
+    roles: commandLoad(40, ['echo']),
     async run(world) {
       const { proxy } = world
       world.injected()

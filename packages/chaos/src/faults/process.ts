@@ -1,6 +1,7 @@
-import dns from 'node:dns'
 import { startRedis } from '@cenote/test-support'
 import type { Lease } from 'cenote'
+import { commandLoad } from '../load/roles.js'
+import { answerFor, stopAnswering } from '../names.js'
 import type { Scenario, World } from '../scenario.js'
 
 function blockLoop(milliseconds: number): void {
@@ -27,26 +28,6 @@ const blocked =
     await world.pause(200)
   }
 
-let answers: string[] = []
-let restore = (): void => undefined
-
-/** Resolves one made-up name; every other name goes to the real resolver. */
-function answerFor(name: string): () => void {
-  const original = dns.lookup
-  const lookup = (asked: string, options: { all?: boolean }, done: (...results: unknown[]) => void): void => {
-    if (asked !== name) {
-      ;(original as (...args: unknown[]) => void)(asked, options, done)
-      return
-    }
-    const found = answers.map((address) => ({ address, family: 4 }))
-    process.nextTick(() => (options.all === true ? done(null, found) : done(null, found[0]!.address, 4)))
-  }
-  dns.lookup = lookup as typeof dns.lookup
-  return () => {
-    dns.lookup = original
-  }
-}
-
 export const processFaults: readonly Scenario[] = [
   {
     name: 'loop-blocked-500ms',
@@ -66,26 +47,25 @@ export const processFaults: readonly Scenario[] = [
     name: 'dns-change',
     title: 'the name leads to another server; the old one dies',
     hostName: 'redis.chaos.test',
-    mix: ['echo'],
+    roles: commandLoad(40, ['echo']),
     async prepare() {
-      answers = ['127.0.0.1']
-      restore = answerFor('redis.chaos.test')
+      answerFor('redis.chaos.test', ['127.0.0.1'])
     },
+    cleanUp: stopAnswering,
     async run(world) {
       const next = await startRedis({ port: world.server.port, config: { bind: '127.0.0.2' } })
       try {
         world.injected()
-        answers = ['127.0.0.2']
+        answerFor('redis.chaos.test', ['127.0.0.2'])
         await world.server.kill()
         world.healed()
         await world.pause(500)
-        answers = ['127.0.0.1']
+        answerFor('redis.chaos.test', ['127.0.0.1'])
         await next.kill()
         world.forgets()
         await world.server.restart()
         await world.pause(300)
       } finally {
-        restore()
         await next.stop()
       }
     },
@@ -95,6 +75,7 @@ export const processFaults: readonly Scenario[] = [
     title: 'borrowers take every lease and never return it',
     cenoteOnly: true,
     pool: { maxConnections: 6, acquireTimeoutMs: 300 },
+    roles: commandLoad(),
     async run(world) {
       const pool = world.pool!
       world.injected()
@@ -120,7 +101,7 @@ export const processFaults: readonly Scenario[] = [
     name: 'ten-times-the-queue',
     title: 'ten times more callers than the queue allows, against a paused server',
     cenoteOnly: true,
-    callers: 2_000,
+    roles: commandLoad(2_000),
     pool: { maxQueuedCommands: 200 },
     async run(world) {
       world.injected()

@@ -1,5 +1,5 @@
 import { scenarios } from '../faults/all.js'
-import { runFault } from '../run.js'
+import { runHere } from '../run.js'
 import { peers } from './clients.js'
 
 /** One fault, one client, one process: what a client leaves behind cannot touch the next one. */
@@ -12,5 +12,5 @@ let uncaught = 0
 process.on('uncaughtException', () => uncaught++)
 process.on('unhandledRejection', () => uncaught++)
 process.once('SIGTERM', () => process.exit(1))
-const result = await runFault(scenario, Number(seed), open)
+const result = await runHere(scenario, Number(seed), open)
 process.send?.({ ...result, uncaught }, () => process.exit(0))

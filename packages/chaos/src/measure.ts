@@ -1,0 +1,219 @@
+import { RawClient, type RedisServer } from '@cenote/test-support'
+import type { RedisPool } from 'cenote'
+import type { CenoteClient } from './cenote-client.js'
+import type { Address, ChaosClient } from './client.js'
+import { audit, violations } from './load/invariants.js'
+import { Keys, type Truth } from './load/kind.js'
+import { LagMeter } from './load/lag-meter.js'
+import { leasesLeft } from './load/leases-left.js'
+import { wholeLoad } from './load/roles.js'
+import { SubscriptionLoad } from './load/subscription.js'
+import { Workload } from './load/workload.js'
+import type { Network } from './network.js'
+import { freezeSelf } from './own-process.js'
+import type { FaultProxy } from './proxy.js'
+import { Random } from './random.js'
+import type { FaultResult } from './run.js'
+import type { Scenario, World } from './scenario.js'
+
+export type ClientFactory = (address: Address, scenario: Scenario) => ChaosClient | Promise<ChaosClient>
+
+/** One fault, its server and the way to it. */
+export interface Stage {
+  readonly scenario: Scenario
+  readonly seed: number
+  readonly factory: ClientFactory
+  readonly server: RedisServer
+  readonly proxy: FaultProxy | undefined
+  readonly network: Network | undefined
+}
+
+const DEFAULT_TIMEOUT_MS = 1_500
+const WARM_UP_MS = 250
+const AFTERMATH_MS = 300
+/** A client that has not served by then is taken to be stuck. */
+const RECOVERY_LIMIT_MS = 10_000
+
+/** Puts the load on one client, lets the fault happen, and compares what callers were told with what the server holds. */
+export async function measure(stage: Stage): Promise<FaultResult> {
+  const { scenario, seed, server } = stage
+  const random = new Random(seed)
+  const timeoutMs = scenario.timeoutMs ?? DEFAULT_TIMEOUT_MS
+  const client = await stage.factory(addressOf(stage, timeoutMs), scenario)
+  const pool: RedisPool | undefined = (client as Partial<CenoteClient>).pool
+  const lag = new LagMeter()
+  const roles = scenario.roles ?? wholeLoad()
+  const load = new Workload(client, roles, random, lag, timeoutMs, new Keys(), true)
+  const publisher = new Publisher(server)
+  const subscription = subscriptionOf(scenario, client, publisher)
+  const breaker = new BreakerWatch(pool)
+  const marks = { injectedAt: 0, healedAt: 0, durableSince: Number.NEGATIVE_INFINITY }
+  const complaints: string[] = []
+  const world: World = {
+    server,
+    random,
+    client,
+    pool,
+    load,
+    subscription,
+    proxy: stage.proxy!,
+    network: stage.network!,
+    breakerStates: breaker.states,
+    pause,
+    freeze: freezeSelf,
+    injected: () => {
+      marks.injectedAt = performance.now()
+    },
+    healed: () => {
+      marks.healedAt = performance.now()
+    },
+    forgets: () => {
+      marks.durableSince = performance.now()
+    },
+    complain: (text) => complaints.push(text),
+  }
+  await subscription?.start()
+  await pause(WARM_UP_MS + random.between(0, 50))
+  await scenario.run(world)
+  // Only calls issued after the healing prove that service is back; those before may have been answered by luck.
+  const isProof = (at: number, settledAt: number, ok: boolean) =>
+    ok && settledAt > marks.healedAt && at > marks.injectedAt
+  const served = () => load.calls.find((call) => isProof(call.at, call.settledAt, call.verdict === 'ok'))
+  const limit = performance.now() + RECOVERY_LIMIT_MS
+  while (served() === undefined && performance.now() < limit) await pause(5)
+  await pause(AFTERMATH_MS)
+  load.end()
+  await subscription?.stop(RECOVERY_LIMIT_MS)
+  await Promise.all([load.ended(timeoutMs + 2_000), wake(load, server, timeoutMs + 2_000)])
+  complaints.push(...((await scenario.check?.(world)) ?? []))
+  if (pool !== undefined) complaints.push(...(await leasesLeft(pool)))
+  const stats = pool?.stats()
+  breaker.stop()
+  publisher.close()
+  await within(3_000, client.close())
+  lag.stop()
+  const { calls } = load
+  const truth: Truth = {
+    keys: load.keys,
+    ask: (_key, ...command) => server.command(...command),
+    durableSince: marks.durableSince,
+    databases: true,
+  }
+  const result = await audit(calls, truth, subscription?.audit())
+  const failures = calls.filter(
+    (call) => call.verdict !== 'ok' && call.verdict !== undefined && call.settledAt >= marks.injectedAt,
+  )
+  const first = failures.reduce((least, call) => Math.min(least, call.settledAt), Number.POSITIVE_INFINITY)
+  const back = served()
+  const all = violations(scenario.mayMisdeliver === true ? { ...result, foreignReplies: 0 } : result)
+  if (back === undefined) all.push(`not served again within ${RECOVERY_LIMIT_MS} ms`)
+  const limitMs = scenario.servedWithinMs
+  if (back !== undefined && limitMs !== undefined && back.settledAt - marks.healedAt > limitMs) {
+    all.push(`served again after ${Math.round(back.settledAt - marks.healedAt)} ms instead of ${limitMs}`)
+  }
+  const asked = stats === undefined ? 0 : stats.commands.ok + stats.commands.rejected + stats.commands.unknown
+  return {
+    fault: scenario.name,
+    client: client.name,
+    seed,
+    ...(first === Number.POSITIVE_INFINITY ? {} : { noticedMs: Math.round(first - marks.injectedAt) }),
+    ...(back === undefined ? {} : { servedMs: Math.max(0, Math.round(back.settledAt - marks.healedAt)) }),
+    calls: calls.length,
+    audit: result,
+    ...(stats === undefined ? {} : { sentPerCall: 1 + stats.commands.retried / Math.max(1, asked) }),
+    violations: [...all, ...complaints],
+    messages: distinct(failures.map((call) => call.error ?? '')),
+  }
+}
+
+function addressOf({ scenario, server, proxy, network }: Stage, timeoutMs: number): Address {
+  return {
+    host: scenario.hostName ?? network?.host ?? '127.0.0.1',
+    port: proxy?.port ?? (scenario.tls === true ? server.tls!.port : server.port),
+    ...scenario.credentials,
+    ca: scenario.tls === true ? server.tls!.ca : undefined,
+    timeoutMs,
+  }
+}
+
+const CHANNELS = ['news:0', 'news:1', 'news:2']
+
+function subscriptionOf(scenario: Scenario, client: ChaosClient, publisher: Publisher): SubscriptionLoad | undefined {
+  if (client.subscribe === undefined || scenario.roles !== undefined) return undefined
+  const refused = scenario.refusedChannels ?? []
+  return new SubscriptionLoad(
+    client,
+    (channel, message) => publisher.publish(channel, message),
+    CHANNELS,
+    (channel) => refused.includes(channel),
+  )
+}
+
+/** Publishes past whatever is broken, over the server's Unix socket. */
+class Publisher {
+  private connection: RawClient | undefined
+
+  constructor(private readonly server: RedisServer) {}
+
+  async publish(channel: string, message: string): Promise<void> {
+    try {
+      this.connection ??= await RawClient.open(this.server.target)
+      await this.connection.send('PUBLISH', channel, message)
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  close(): void {
+    this.connection?.close()
+    this.connection = undefined
+  }
+}
+
+/** Remembers every state the breaker was in, also those that are over by the end. */
+class BreakerWatch {
+  readonly states = new Set<string>()
+  private readonly timer: NodeJS.Timeout | undefined
+
+  constructor(pool: RedisPool | undefined) {
+    if (pool === undefined) return
+    this.timer = setInterval(() => this.states.add(pool.stats().breaker), 10)
+  }
+
+  stop(): void {
+    clearInterval(this.timer)
+  }
+}
+
+/** Callers who wait for ever must still be there: an element for each ends their wait. */
+async function wake(load: Workload, server: RedisServer, withinMs: number): Promise<void> {
+  const limit = performance.now() + withinMs
+  for (let serial = 1; load.waiting.length > 0 && performance.now() < limit; serial++) {
+    for (const { shard } of load.waiting) {
+      await server.command('RPUSH', load.keys.of('queue', shard), `wake-${serial}`).catch(() => undefined)
+    }
+    await pause(20)
+  }
+}
+
+const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+async function within(milliseconds: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, milliseconds)
+  })
+  await Promise.race([work.catch(() => undefined), late])
+  clearTimeout(timer)
+}
+
+/** One of each kind: numbers and addresses aside. */
+function distinct(messages: readonly string[]): string[] {
+  const kinds = new Map<string, string>()
+  for (const message of messages) {
+    const kind = message.replace(/\d+/g, '#').replace(/^\w+: (ECHO|GET|RPUSH|INCR)/, '')
+    if (!kinds.has(kind)) kinds.set(kind, message)
+  }
+  return [...kinds.values()]
+}
