@@ -2,6 +2,7 @@ import { RawClient, type RedisServer } from '@cenote/test-support'
 import type { RedisPool } from 'cenote'
 import type { CenoteClient } from './cenote-client.js'
 import type { Address, ChaosClient } from './client.js'
+import type { Call } from './load/call.js'
 import { audit, violations } from './load/invariants.js'
 import { Keys, type Truth } from './load/kind.js'
 import { LagMeter } from './load/lag-meter.js'
@@ -46,9 +47,12 @@ export async function measure(stage: Stage): Promise<FaultResult> {
   const load = new Workload(client, roles, random, lag, timeoutMs, new Keys(), true)
   const publisher = new Publisher(server)
   const subscription = subscriptionOf(scenario, client, publisher)
-  const breaker = new BreakerWatch(pool)
   const marks = { injectedAt: 0, healedAt: 0, durableSince: Number.NEGATIVE_INFINITY }
   const complaints: string[] = []
+  // Only calls issued after the fault began prove that service is back; those before may have been answered by luck.
+  const isProof = ({ at, settledAt, verdict }: Call) =>
+    verdict === 'ok' && settledAt > marks.healedAt && at > marks.injectedAt
+  const served = () => (marks.healedAt === 0 ? undefined : load.calls.find(isProof))
   const world: World = {
     server,
     random,
@@ -58,7 +62,6 @@ export async function measure(stage: Stage): Promise<FaultResult> {
     subscription,
     proxy: stage.proxy!,
     network: stage.network!,
-    breakerStates: breaker.states,
     pause,
     freeze: freezeSelf,
     injected: () => {
@@ -70,15 +73,12 @@ export async function measure(stage: Stage): Promise<FaultResult> {
     forgets: () => {
       marks.durableSince = performance.now()
     },
+    served: () => served() !== undefined,
     complain: (text) => complaints.push(text),
   }
   await subscription?.start()
   await pause(WARM_UP_MS + random.between(0, 50))
   await scenario.run(world)
-  // Only calls issued after the healing prove that service is back; those before may have been answered by luck.
-  const isProof = (at: number, settledAt: number, ok: boolean) =>
-    ok && settledAt > marks.healedAt && at > marks.injectedAt
-  const served = () => load.calls.find((call) => isProof(call.at, call.settledAt, call.verdict === 'ok'))
   const limit = performance.now() + RECOVERY_LIMIT_MS
   while (served() === undefined && performance.now() < limit) await pause(5)
   await pause(AFTERMATH_MS)
@@ -88,7 +88,6 @@ export async function measure(stage: Stage): Promise<FaultResult> {
   complaints.push(...((await scenario.check?.(world)) ?? []))
   if (pool !== undefined) complaints.push(...(await leasesLeft(pool)))
   const stats = pool?.stats()
-  breaker.stop()
   publisher.close()
   await within(3_000, client.close())
   lag.stop()
@@ -168,21 +167,6 @@ class Publisher {
   close(): void {
     this.connection?.close()
     this.connection = undefined
-  }
-}
-
-/** Remembers every state the breaker was in, also those that are over by the end. */
-class BreakerWatch {
-  readonly states = new Set<string>()
-  private readonly timer: NodeJS.Timeout | undefined
-
-  constructor(pool: RedisPool | undefined) {
-    if (pool === undefined) return
-    this.timer = setInterval(() => this.states.add(pool.stats().breaker), 10)
-  }
-
-  stop(): void {
-    clearInterval(this.timer)
   }
 }
 

@@ -46,9 +46,9 @@ export class Network {
       // From the range set aside for tests between two networks (RFC 2544); other runs may be using part of it.
       const third = this.layCable()
       this.host = `198.18.${third}.2`
-      run('ip', 'addr', 'add', `198.18.${third}.1/30`, 'dev', `cenote${third}a`)
+      run('ip', 'addr', 'add', `198.18.${third}.1/28`, 'dev', `cenote${third}a`)
       run('ip', 'link', 'set', `cenote${third}a`, 'up')
-      this.inside('ip', 'addr', 'add', `${this.host}/30`, 'dev', `cenote${third}b`)
+      this.inside('ip', 'addr', 'add', `${this.host}/28`, 'dev', `cenote${third}b`)
       this.inside('ip', 'link', 'set', `cenote${third}b`, 'up')
       this.inside('ip', 'link', 'set', 'lo', 'up')
     } catch (error) {
@@ -106,6 +106,21 @@ export class Network {
       const match = ['-m', 'statistic', '--mode', 'random', '--probability', String(share)]
       this.inside('iptables', '-A', chain, '-p', 'tcp', ...match, '-j', 'DROP')
     }
+  }
+
+  /** Further addresses of the inside. */
+  moreAddresses(count: number): string[] {
+    const net = this.host.slice(0, this.host.lastIndexOf('.'))
+    return Array.from({ length: count }, (_, i) => {
+      const address = `${net}.${3 + i}`
+      this.inside('ip', 'addr', 'replace', `${address}/28`, 'dev', `${this.cable!.slice(0, -1)}b`)
+      return address
+    })
+  }
+
+  /** Drops every packet to this address. */
+  dropTo(address: string): void {
+    this.inside('iptables', '-A', 'INPUT', '-d', address, '-j', 'DROP')
   }
 
   heal(): void {

@@ -32,7 +32,8 @@ export class FaultProxy {
 
   private constructor(
     private readonly server: Server,
-    private readonly target: { host: string; port: number },
+    /** Where new connections lead. */
+    public target: { host: string; port: number },
   ) {
     server.on('connection', (down) => this.accept(down))
   }

@@ -60,7 +60,7 @@ export async function runHere(
   let proxy: FaultProxy | undefined
   try {
     server = await startServer(scenario, network)
-    await scenario.prepare?.(server)
+    await scenario.prepare?.(server, network)
     for (const { command } of seedCommands(new Keys())) await server.command(...command)
     if (scenario.path === 'proxy')
       proxy = await FaultProxy.open({ host: server.host, port: server.tls?.port ?? server.port })
@@ -93,7 +93,7 @@ function startServer(scenario: Scenario, network: Network | undefined): Promise<
   return startRedis({
     ...options,
     binary: network.binary(binary),
-    config: { bind: `127.0.0.1 ${network.host}`, ...scenario.server?.config },
+    config: { bind: '0.0.0.0', ...scenario.server?.config },
   })
 }
 

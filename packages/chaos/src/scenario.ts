@@ -20,8 +20,6 @@ export interface World {
   /** Present when the scenario asks for it. */
   readonly proxy: FaultProxy
   readonly network: Network
-  /** States of the breaker seen so far; empty for other clients. */
-  readonly breakerStates: ReadonlySet<string>
   pause(milliseconds: number): Promise<void>
   /** Stops this process where it stands, from outside. Only with `ownProcess`. */
   freeze(milliseconds: number): Promise<void>
@@ -31,6 +29,8 @@ export interface World {
   healed(): void
   /** Writes acknowledged before now may be gone. */
   forgets(): void
+  /** Somebody was served since the healing. */
+  served(): boolean
   /** Names something that went wrong, beyond the invariants. */
   complain(text: string): void
 }
@@ -63,7 +63,7 @@ export interface Scenario {
   readonly ownProcess?: boolean
   /** RESP replies carry no names: a middle box that doubles or swallows one shifts the rest. How many may go astray. */
   readonly mayMisdeliver?: boolean
-  prepare?(server: RedisServer): Promise<void>
+  prepare?(server: RedisServer, network: Network | undefined): Promise<void>
   run(world: World): Promise<void>
   /** Puts back what `prepare` changed in this process. */
   cleanUp?(): void

@@ -1,4 +1,6 @@
+import { scriptedPeer } from '@cenote/test-support'
 import { commandLoad } from '../load/roles.js'
+import { answerFor, stopAnswering } from '../names.js'
 import type { Scenario, World } from '../scenario.js'
 
 /** Ports of the client's connections, as the server sees them. */
@@ -211,4 +213,84 @@ export const pathFaults: readonly Scenario[] = [
       world.healed()
     },
   },
+  {
+    name: 'dead-addresses',
+    title: 'connections killed; the name now leads to three dead addresses before the live one',
+    path: 'network',
+    hostName: 'redis.chaos.test',
+    pool: { connectTimeoutMs: 1_000 },
+    servedWithinMs: 1_000,
+    async prepare(_server, network) {
+      answerFor('redis.chaos.test', [network!.host])
+    },
+    cleanUp: stopAnswering,
+    async run(world) {
+      const addresses = world.network.moreAddresses(4)
+      for (const dead of addresses.slice(0, 3)) world.network.dropTo(dead)
+      answerFor('redis.chaos.test', addresses)
+      world.injected()
+      for (const type of ['normal', 'pubsub']) {
+        await world.server.command('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes')
+      }
+      world.healed()
+      await world.pause(1_500)
+      world.network.heal()
+    },
+  },
+  {
+    name: 'slow-tls',
+    title: 'TLS connections cut on a path that takes 600 ms each way',
+    path: 'proxy',
+    tls: true,
+    long: true,
+    timeoutMs: 10_000,
+    pool: { connectTimeoutMs: 10_000 },
+    // TLS and the greeting are a round trip each, and so is the command.
+    servedWithinMs: 5_000,
+    async run(world) {
+      world.injected()
+      world.proxy.delay = () => 600
+      for (const link of world.proxy.links) link.cut()
+      world.healed()
+      await served(world)
+      world.proxy.delay = undefined
+    },
+  },
+  {
+    name: 'loading-then-silence',
+    title: 'connections cut; the next ones are greeted, told LOADING three times, then nothing; later ones work',
+    path: 'proxy',
+    pool: { connectTimeoutMs: 1_500 },
+    servedWithinMs: 2_500,
+    async run(world) {
+      const { proxy } = world
+      const healthy = proxy.target
+      let silent = 0
+      const peer = await scriptedPeer(async (connection) => {
+        await connection.handshake()
+        for (let times = 0; times < 3; times++) {
+          connection.write('-LOADING Redis is loading the dataset in memory\r\n')
+          if (times < 2) await connection.readCommand()
+        }
+        silent++
+      })
+      try {
+        world.injected()
+        proxy.target = peer
+        for (const link of proxy.links) link.cut()
+        const limit = performance.now() + 1_000
+        while (silent === 0 && performance.now() < limit) await world.pause(5)
+        proxy.target = healthy
+        world.healed()
+        await served(world)
+      } finally {
+        await peer.stop()
+      }
+    },
+  },
 ]
+
+async function served(world: World): Promise<void> {
+  const limit = performance.now() + 8_000
+  while (!world.served() && performance.now() < limit) await world.pause(10)
+}

@@ -1,5 +1,6 @@
 import { RawClient } from '@cenote/test-support'
 import type { Scenario, World } from '../scenario.js'
+import { kept, occupy, slowScript } from './busy.js'
 
 const killAndRestart = async (world: World): Promise<void> => {
   world.injected()
@@ -7,20 +8,6 @@ const killAndRestart = async (world: World): Promise<void> => {
   await world.pause(world.random.between(300, 1_200))
   await world.server.restart()
   world.healed()
-}
-
-const slowScript = (milliseconds: number): string =>
-  "local function now() local t = redis.call('TIME') return t[1] * 1000 + t[2] / 1000 end " +
-  `local stop = now() + ${milliseconds} while now() < stop do end return 1`
-
-/** Lets the server do something slow over a connection of its own. */
-async function occupy(world: World, ...command: string[]): Promise<void> {
-  const raw = await RawClient.open(world.server.target)
-  try {
-    await raw.send(...command)
-  } finally {
-    raw.close()
-  }
 }
 
 export const serverFaults: readonly Scenario[] = [
@@ -55,7 +42,7 @@ export const serverFaults: readonly Scenario[] = [
       world.server.resume()
       world.healed()
     },
-    check: (world) => kept(world),
+    check: kept,
   },
   {
     name: 'stop-for-good',
@@ -117,7 +104,7 @@ export const serverFaults: readonly Scenario[] = [
       await world.pause(1_200)
       world.healed()
     },
-    check: (world) => kept(world),
+    check: kept,
   },
   {
     name: 'slow-script',
@@ -129,7 +116,7 @@ export const serverFaults: readonly Scenario[] = [
       await occupy(world, 'EVAL', slowScript(1_200), '0')
       world.healed()
     },
-    check: (world) => kept(world),
+    check: kept,
   },
   {
     name: 'loading',
@@ -193,14 +180,3 @@ export const serverFaults: readonly Scenario[] = [
     },
   },
 ]
-
-/** A server that is merely busy keeps its connections, and nobody is refused on its account. */
-function kept(world: World): string[] {
-  const stats = world.pool?.stats()
-  const killed = stats?.closed.watchdog ?? 0
-  const refused = stats?.commands.notSent ?? 0
-  return [
-    ...(killed > 0 ? [`${killed} connections were closed although the server was only busy`] : []),
-    ...(refused > 0 ? [`${refused} commands were refused although the server was only busy`] : []),
-  ]
-}

@@ -123,11 +123,9 @@ export class SubscriptionLoad {
     }
   }
 
-  /** The first message received at or after this moment of the wall clock. */
-  firstSince(time: number): number | undefined {
-    const times = [...this.received.values()].flat().map(({ at }) => at)
-    const after = times.filter((at) => at >= time)
-    return after.length === 0 ? undefined : Math.min(...after)
+  /** @param time wall clock, ms */
+  heardSince(channel: string, time: number): boolean {
+    return this.received.get(channel)!.some(({ at }) => at > time)
   }
 
   private announced({ from, to }: Published): boolean {

@@ -48,6 +48,11 @@ export class Workload {
     this.paused = false
   }
 
+  /** One request of each kind at once, also while paused. */
+  burst(kinds: readonly KindName[]): void {
+    for (const kind of kinds) if (kindOf(kind).offered(this.hands.client)) void this.issue(kind)
+  }
+
   /** Under way now, those who wait for ever aside. */
   get unsettled(): number {
     return this.calls.filter((call) => call.verdict === undefined && Number.isFinite(call.limitMs)).length
