@@ -36,6 +36,8 @@ export interface SubscriptionAudit {
 const INTERVAL_MS = 10
 /** Clocks are read to the millisecond, on both sides of an interval. */
 const SLACK_MS = 2
+/** A message that was under way when the last byte came was published a little before. */
+const TRANSIT_MS = 50
 
 /**
  * One subscriber and one publisher. Messages are numbered per channel, so that each one missing, doubled or out of
@@ -129,7 +131,7 @@ export class SubscriptionLoad {
   }
 
   private announced({ from, to }: Published): boolean {
-    return this.gaps.some((gap) => gap.from - SLACK_MS <= to && from <= gap.to + SLACK_MS)
+    return this.gaps.some((gap) => gap.from - TRANSIT_MS <= to && from <= gap.to + SLACK_MS)
   }
 
   private has({ channel, number }: Published): boolean {
