@@ -36,7 +36,8 @@ export function runInOwnProcess(fault: string, seed: number): Promise<FaultResul
   })
 }
 
-function freeze(child: ChildProcess, milliseconds: number): void {
+/** Stops a process for a while. */
+export function freeze(child: ChildProcess, milliseconds: number): void {
   child.kill('SIGSTOP')
   setTimeout(() => child.kill('SIGCONT'), milliseconds)
 }

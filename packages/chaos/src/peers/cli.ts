@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { scenarios } from '../faults/all.js'
+import { freeze } from '../own-process.js'
 import type { FaultResult } from '../run.js'
 import { peers } from './clients.js'
 import { markdown, type PeerResult, peerHead, peerLine } from './table.js'
@@ -38,8 +39,9 @@ function measure(fault: string, client: string, seed: string): Promise<PeerResul
     })
     const timer = setTimeout(() => worker.kill(worker.killed ? 'SIGKILL' : 'SIGTERM'), LIMIT_MS)
     let result: PeerResult = { ...nothing, uncaught: 0, stuck: true }
-    worker.on('message', (message) => {
-      result = { ...(message as FaultResult & { uncaught: number }), client, stuck: false }
+    worker.on('message', (message: { freezeMs: number } | object) => {
+      if ('freezeMs' in message) freeze(worker, message.freezeMs)
+      else result = { ...(message as FaultResult & { uncaught: number }), client, stuck: false }
     })
     worker.once('exit', () => {
       clearTimeout(timer)

@@ -24,8 +24,9 @@ const ioredisResilient = (address: Address): RedisOptions => ({
 })
 
 function openIoredis(address: Address, more: RedisOptions): Redis {
-  const { host, port, username, password } = address
-  const redis = new Redis({ host, port, username, password: password?.(), ...more })
+  const { host, port, username, password, ca } = address
+  const tls = ca === undefined ? undefined : { ca, servername: 'localhost' }
+  const redis = new Redis({ host, port, username, password: password?.(), tls, ...more })
   redis.on('error', ignore)
   return redis
 }
@@ -69,8 +70,8 @@ const genericPool =
 
 /** What node-redis' documentation names for failures: pings, time-outs for sockets and commands, credentials asked anew. */
 function nodeRedisOptions(address: Address, resilient: boolean) {
-  const { host, port, username, password, timeoutMs } = address
-  const socket = { host, port }
+  const { host, port, username, password, timeoutMs, ca } = address
+  const socket = { host, port, ...(ca === undefined ? {} : { tls: true as const, ca, servername: 'localhost' }) }
   if (!resilient) return { socket, username, password: password?.() }
   return {
     socket: {
@@ -125,17 +126,19 @@ const nodeRedisPool =
 const glide =
   (name: string, resilient: boolean): Open =>
   async (address) => {
-    const { host, port, username, password, timeoutMs } = address
+    const { host, port, username, password, timeoutMs, ca } = address
+    const tls = ca === undefined ? {} : { tlsAdvancedConfiguration: { insecure: true } }
     const client = await GlideClient.createClient({
       addresses: [{ host, port }],
+      useTLS: ca !== undefined,
       ...(password === undefined ? {} : { credentials: { username, password: password() } }),
       ...(resilient
         ? {
             requestTimeout: timeoutMs,
             connectionBackoff: { numberOfRetries: 5, factor: 50, exponentBase: 2, jitterPercent: 20 },
-            advancedConfiguration: { connectionTimeout: 2_000 },
+            advancedConfiguration: { connectionTimeout: 2_000, ...tls },
           }
-        : {}),
+        : { advancedConfiguration: tls }),
     })
     return {
       name,
@@ -146,7 +149,7 @@ const glide =
 
 /** Each at its defaults and, where it has any, at the settings its documentation recommends against failures. */
 export const peers: Readonly<Record<string, Open>> = {
-  cenote: (address) => cenoteClient(address, { healthCheckIntervalMs: 500 }),
+  cenote: (address) => cenoteClient(address),
   ioredis: ioredis('ioredis', () => ({})),
   'ioredis, resilient': ioredis('ioredis, resilient', ioredisResilient),
   'node-redis': nodeRedis('node-redis', false),

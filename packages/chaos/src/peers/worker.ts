@@ -1,4 +1,5 @@
 import { scenarios } from '../faults/all.js'
+import { commandLoad } from '../load/roles.js'
 import { runHere } from '../run.js'
 import { peers } from './clients.js'
 
@@ -12,5 +13,6 @@ let uncaught = 0
 process.on('uncaughtException', () => uncaught++)
 process.on('unhandledRejection', () => uncaught++)
 process.once('SIGTERM', () => process.exit(1))
-const result = await runHere(scenario, Number(seed), open)
+// What every client can do: who blocks, borrows or subscribes needs each client's own way of doing so.
+const result = await runHere({ ...scenario, roles: scenario.roles ?? commandLoad() }, Number(seed), open)
 process.send?.({ ...result, uncaught }, () => process.exit(0))
