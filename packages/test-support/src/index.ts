@@ -1,3 +1,10 @@
+export { failover, hide, isolate, join, leave, promoted } from './cluster/changes.js'
+export { ClusterNode, type NodeGates } from './cluster/cluster-node.js'
+export { beginMove, known, type MigrateOptions, migrateSlot, moveSlots, type SlotMove } from './cluster/migrate.js'
+export { RedisCluster } from './cluster/redis-cluster.js'
+export { evenRanges, keySlot, SLOT_COUNT, type SlotRange, tagFor } from './cluster/slots.js'
+export { type StartClusterOptions, startCluster, startNode } from './cluster/start-cluster.js'
+export { ownersOf, readSlots, type SlotsRow } from './cluster/views.js'
 export { findRedisServer } from './find-redis.js'
 export { freePort } from './free-port.js'
 export { guardFolder, guardGroup } from './guardian.js'
@@ -11,4 +18,5 @@ export {
   startRedis,
 } from './redis-server.js'
 export { PeerConnection, type PeerScript, ScriptedPeer, scriptedPeer } from './scripted-peer.js'
-export { type TlsCertificates, tlsCertificates } from './tls-certificates.js'
+export { type Passage, TcpGate } from './tcp-gate.js'
+export { type TlsAuthority, type TlsCertificates, tlsAuthority, tlsCertificates } from './tls-certificates.js'

@@ -13,6 +13,8 @@ export interface StartRedisOptions {
   readonly config?: Readonly<Record<string, string | number | readonly string[]>>
   /** Further command-line arguments, e.g. `['--sentinel']`. */
   readonly args?: readonly string[]
+  /** Address to listen at. Default 127.0.0.1. */
+  readonly host?: string
   /** Default: a free one. */
   readonly port?: number
   /** Password of the default user. */
@@ -23,6 +25,8 @@ export interface StartRedisOptions {
   readonly appendOnly?: boolean | 'always'
   /** Also listen with TLS on a port of its own, with certificates made for the occasion or those given. */
   readonly tls?: boolean | TlsCertificates
+  /** Listen with TLS on `port` itself, and nowhere without it. Needs `tls`. */
+  readonly tlsOnly?: boolean
   /** Default: `REDIS_SERVER_BIN`, else what the machine has. */
   readonly binary?: string
   /** How long the server may take until it accepts connections, ms. Default 10,000. */
@@ -41,20 +45,23 @@ export function runningServers(): readonly RedisServer[] {
   return [...running]
 }
 
-/** A real server of one's own, with its own folder. It and its folder go when this process ends, however that happens. */
+/**
+ * A real server of one's own, with its own folder. It and its folder go when this process ends, however that
+ * happens.
+ */
 export class RedisServer {
-  readonly host = '127.0.0.1'
-  readonly port: number
+  #host: string
+  #port: number
   readonly socketPath: string
   /** Data, sockets and redis.conf; removed by `stop()`. */
   readonly dir: string
-  /** `redis://` with the default user's password, if any. */
-  readonly url: string
   readonly password: string | undefined
-  readonly tls: (TlsCertificates & { readonly port: number; readonly url: string }) | undefined
+  readonly #tls: TlsCertificates | undefined
+  readonly #tlsPort: number | undefined
   /** Settles when the process running now ends. `restart()` puts a new promise here. */
   exited: Promise<RedisExit> = Promise.resolve({ code: null, signal: null })
 
+  #options: StartRedisOptions
   readonly #command: readonly string[]
   readonly #startTimeoutMs: number
   readonly #unguardFolder: () => void
@@ -67,20 +74,41 @@ export class RedisServer {
     options: StartRedisOptions,
     certificates: TlsCertificates | undefined,
   ) {
-    this.port = place.port
+    this.#options = options
+    this.#host = options.host ?? '127.0.0.1'
+    this.#port = place.port
     this.dir = place.dir
     this.#unguardFolder = guardFolder(place.dir)
     this.socketPath = join(place.dir, 'redis.sock')
     this.password = options.password
-    const credentials = options.password === undefined ? '' : `:${encodeURIComponent(options.password)}@`
-    this.url = `redis://${credentials}${this.host}:${place.port}`
-    if (certificates && place.tlsPort) {
-      this.tls = { ...certificates, port: place.tlsPort, url: `rediss://${credentials}${this.host}:${place.tlsPort}` }
-    }
-    const configPath = join(place.dir, 'redis.conf')
-    writeFileSync(configPath, this.#configText(options), { mode: 0o600 })
-    this.#command = [binary, configPath, ...(options.args ?? [])]
+    this.#tls = certificates
+    this.#tlsPort = place.tlsPort
+    this.#command = [binary, join(place.dir, 'redis.conf'), ...(options.args ?? [])]
+    this.#writeConfig()
     this.#startTimeoutMs = options.startTimeoutMs ?? 10_000
+  }
+
+  get host(): string {
+    return this.#host
+  }
+
+  get port(): number {
+    return this.#port
+  }
+
+  /** `redis://` with the default user's password, if any. */
+  get url(): string {
+    return `redis://${this.#credentials}${this.host}:${this.port}`
+  }
+
+  get tls(): (TlsCertificates & { readonly port: number; readonly url: string }) | undefined {
+    if (this.#tls === undefined) return undefined
+    const port = this.#tlsPort ?? this.port
+    return { ...this.#tls, port, url: `rediss://${this.#credentials}${this.host}:${port}` }
+  }
+
+  get #credentials(): string {
+    return this.password === undefined ? '' : `:${encodeURIComponent(this.password)}@`
   }
 
   /** @throws Error when the server is not running */
@@ -116,6 +144,18 @@ export class RedisServer {
     // A paused process keeps every signal but SIGKILL until it goes on.
     if (signal !== 'SIGKILL') this.#child?.kill('SIGCONT')
     await this.exited
+  }
+
+  /**
+   * Has the server listen elsewhere, or with other settings, from its next start on; its folder stays.
+   * @throws Error while it is running
+   */
+  relocate(place: Pick<StartRedisOptions, 'host' | 'port' | 'config'>): void {
+    if (this.running) throw new Error('Only a server that is not running can be relocated')
+    this.#options = { ...this.#options, config: { ...this.#options.config, ...place.config } }
+    this.#host = place.host ?? this.#host
+    this.#port = place.port ?? this.#port
+    this.#writeConfig()
   }
 
   /** Starts the server again on the same port and folder, ending it first (SIGKILL) if it still runs. */
@@ -192,6 +232,10 @@ export class RedisServer {
     throw new Error(`redis-server ${what}. Its last words:\n${this.#log.split('\n').slice(-15).join('\n')}`)
   }
 
+  #writeConfig(): void {
+    writeFileSync(join(this.dir, 'redis.conf'), this.#configText(this.#options), { mode: 0o600 })
+  }
+
   #configText(options: StartRedisOptions): string {
     const config: Record<string, string | number | readonly string[]> = {
       bind: this.host,
@@ -206,16 +250,17 @@ export class RedisServer {
     }
     if (options.password !== undefined) config.requirepass = quote(options.password)
     if (options.users) config.user = options.users
-    if (this.tls) {
+    if (this.#tls) {
       const file = (name: string, text: string) => {
         const path = join(this.dir, name)
         writeFileSync(path, text, { mode: 0o600 })
         return quote(path)
       }
-      config['tls-port'] = this.tls.port
-      config['tls-cert-file'] = file('server.crt', this.tls.cert)
-      config['tls-key-file'] = file('server.key', this.tls.key)
-      config['tls-ca-cert-file'] = file('ca.crt', this.tls.ca)
+      config['tls-port'] = this.#tlsPort ?? this.port
+      if (options.tlsOnly) config.port = 0
+      config['tls-cert-file'] = file('server.crt', this.#tls.cert)
+      config['tls-key-file'] = file('server.key', this.#tls.key)
+      config['tls-ca-cert-file'] = file('ca.crt', this.#tls.ca)
       config['tls-auth-clients'] = 'optional'
     }
     const lines: string[] = []
@@ -230,7 +275,8 @@ function quote(value: string): string {
   return `"${value.replace(/[\\"]/g, '\\$&')}"`
 }
 
-function makeFolder(): string {
+/** @internal */
+export function makeFolder(): string {
   const dir = mkdtempSync(join(tmpdir(), 'cenote-redis-'))
   // A Unix socket's path is limited to about 104 bytes; a long TMPDIR leaves no room for it.
   if (Buffer.byteLength(join(dir, 'redis.sock')) < 100 || !existsSync('/tmp')) return dir
@@ -249,8 +295,8 @@ export async function startRedis(options: StartRedisOptions = {}): Promise<Redis
   }
   const certificates = options.tls === true ? tlsCertificates() : options.tls || undefined
   for (let attempt = 1; ; attempt++) {
-    const port = options.port ?? (await freePort())
-    const tlsPort = certificates ? await freePort() : undefined
+    const port = options.port ?? (await freePort(options.host))
+    const tlsPort = certificates && !options.tlsOnly ? await freePort(options.host) : undefined
     const server = new RedisServer(binary, { port, tlsPort, dir: makeFolder() }, options, certificates)
     try {
       await server.start()

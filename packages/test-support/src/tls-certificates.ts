@@ -73,28 +73,51 @@ function party(common: string): Party {
   return { common, ...generateKeyPairSync('ec', { namedCurve: 'P-256' }) }
 }
 
+/** The bytes of an IP address, as certificates hold it. */
+function addressBytes(address: string): Buffer {
+  if (address.includes('.')) return Buffer.from(address.split('.').map(Number))
+  if (address === '::1') return Buffer.from(`${'00'.repeat(15)}01`, 'hex')
+  throw new RangeError(`Only IPv4 addresses and ::1 can be certified here, not ${address}`)
+}
+
+export interface TlsAuthority {
+  readonly ca: string
+  /** A server certificate for these names and addresses, with a client certificate beside it. */
+  issue(names: readonly string[], addresses: readonly string[]): TlsCertificates
+}
+
+/** A fresh certificate authority. For tests only: its key exists nowhere else. */
+export function tlsAuthority(): TlsAuthority {
+  const ca = party('cenote test authority')
+  const isAuthority = extension('551d13', sequence(yes), true)
+  const isLeaf = extension('551d13', sequence(), true)
+  const signsCertificates = extension('551d0f', der(0x03, Buffer.from([0x01, 0x06])), true)
+  const keyText = (one: Party) => one.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+  const authority = issue(ca, ca, [isAuthority, signsCertificates])
+  return {
+    ca: authority,
+    issue(names, addresses) {
+      const server = party(names[0] ?? addresses[0] ?? 'nobody')
+      const client = party('cenote test client')
+      const entries = [
+        ...names.map((one) => der(0x82, Buffer.from(one))),
+        ...addresses.map((one) => der(0x87, addressBytes(one))),
+      ]
+      return {
+        ca: authority,
+        cert: issue(server, ca, [isLeaf, extension('551d11', sequence(...entries))]),
+        key: keyText(server),
+        clientCert: issue(client, ca, [isLeaf]),
+        clientKey: keyText(client),
+      }
+    },
+  }
+}
+
 /**
  * A fresh certificate authority, a server certificate for `localhost`, `127.0.0.1` and `::1`, and a client
  * certificate. For tests only: the keys exist nowhere else.
  */
 export function tlsCertificates(): TlsCertificates {
-  const ca = party('cenote test authority')
-  const server = party('localhost')
-  const client = party('cenote test client')
-  const isAuthority = extension('551d13', sequence(yes), true)
-  const isLeaf = extension('551d13', sequence(), true)
-  const signsCertificates = extension('551d0f', der(0x03, Buffer.from([0x01, 0x06])), true)
-  const addresses = [Buffer.from([127, 0, 0, 1]), Buffer.from(`${'00'.repeat(15)}01`, 'hex')]
-  const names = extension(
-    '551d11',
-    sequence(der(0x82, Buffer.from('localhost')), ...addresses.map((address) => der(0x87, address))),
-  )
-  const keyText = (one: Party) => one.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
-  return {
-    ca: issue(ca, ca, [isAuthority, signsCertificates]),
-    cert: issue(server, ca, [isLeaf, names]),
-    key: keyText(server),
-    clientCert: issue(client, ca, [isLeaf]),
-    clientKey: keyText(client),
-  }
+  return tlsAuthority().issue(['localhost'], ['127.0.0.1', '::1'])
 }
