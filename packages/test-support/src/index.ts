@@ -18,5 +18,7 @@ export {
   startRedis,
 } from './redis-server.js'
 export { PeerConnection, type PeerScript, ScriptedPeer, scriptedPeer } from './scripted-peer.js'
+export { SentinelSet } from './sentinel/sentinel-set.js'
+export { type StartSentinelsOptions, startSentinels } from './sentinel/start-sentinels.js'
 export { type Passage, TcpGate } from './tcp-gate.js'
 export { type TlsAuthority, type TlsCertificates, tlsAuthority, tlsCertificates } from './tls-certificates.js'

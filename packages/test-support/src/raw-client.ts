@@ -92,6 +92,8 @@ export class RawClient {
   readonly #waiting: { resolve: (value: RawReply) => void; reject: (error: Error) => void }[] = []
   #unread: Buffer = Buffer.alloc(0)
   #ended: Error | undefined
+  /** Told of messages once something was subscribed. */
+  onMessage: ((channel: string, message: string) => void) | undefined
 
   private constructor(socket: Socket) {
     this.#socket = socket
@@ -146,10 +148,17 @@ export class RawClient {
       const parsed = parse(this.#unread, 0)
       if (parsed === undefined) return
       this.#unread = this.#unread.subarray(parsed.next)
+      if (this.#isMessage(parsed.value)) continue
       const waiter = this.#waiting.shift()
       if (parsed.value instanceof RawReplyError) waiter?.reject(parsed.value)
       else waiter?.resolve(parsed.value)
     }
+  }
+
+  #isMessage(value: RawReply | RawReplyError): boolean {
+    if (!Array.isArray(value) || !/^[ps]?message$/.test(String(value[0]))) return false
+    this.onMessage?.(String(value.at(-2)), String(value.at(-1)))
+    return true
   }
 
   #end(error: Error): void {
