@@ -17,7 +17,11 @@ export {
   type StartRedisOptions,
   startRedis,
 } from './redis-server.js'
-export { PeerConnection, type PeerScript, ScriptedPeer, scriptedPeer } from './scripted-peer.js'
+export { encodePush, encodeReply, OK, type RespValue, Simple } from './scripted/resp.js'
+export { ScriptedNode, scriptedNode, type ToldSlots } from './scripted/scripted-node.js'
+export { PeerConnection, type PeerScript, ScriptedPeer, scriptedPeer } from './scripted/scripted-peer.js'
+export { type Belief, ScriptedSentinel, scriptedSentinel } from './scripted/scripted-sentinel.js'
+export { type Answer, ScriptedServer, type Session, SILENCE } from './scripted/scripted-server.js'
 export { SentinelSet } from './sentinel/sentinel-set.js'
 export { type StartSentinelsOptions, startSentinels } from './sentinel/start-sentinels.js'
 export { type Passage, TcpGate } from './tcp-gate.js'

@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { freePort } from './free-port.js'
+import { freePort } from '../free-port.js'
 
 /** One accepted connection of a scripted peer. */
 export class PeerConnection {
