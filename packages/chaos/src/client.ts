@@ -20,6 +20,8 @@ export interface ChaosClient {
   blockingPop?(key: string, seconds: number): Promise<unknown>
   /** Resolves when the server has confirmed every channel. */
   subscribe?(channels: readonly string[], listener: SubscriptionListener): Promise<void>
+  /** The same for channels that lie in slots. */
+  ssubscribe?(channels: readonly string[], listener: SubscriptionListener): Promise<void>
 }
 
 export type CommandLine = readonly [name: string, ...args: string[]]

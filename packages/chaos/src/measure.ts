@@ -1,15 +1,10 @@
 import { RawClient, type RedisServer } from '@cenote/test-support'
-import type { RedisPool } from 'cenote'
-import type { CenoteClient } from './cenote-client.js'
 import type { Address, ChaosClient } from './client.js'
-import type { Call } from './load/call.js'
-import { audit, violations } from './load/invariants.js'
-import { Keys, type Truth } from './load/kind.js'
-import { LagMeter } from './load/lag-meter.js'
-import { leasesLeft } from './load/leases-left.js'
+import { acknowledgedAt, type Call } from './load/call.js'
+import { violations } from './load/invariants.js'
+import { Keys } from './load/kind.js'
+import { LoadRun } from './load/load-run.js'
 import { wholeLoad } from './load/roles.js'
-import { SubscriptionLoad } from './load/subscription.js'
-import { Workload } from './load/workload.js'
 import type { Network } from './network.js'
 import { freezeSelf } from './own-process.js'
 import type { FaultProxy } from './proxy.js'
@@ -41,12 +36,26 @@ export async function measure(stage: Stage): Promise<FaultResult> {
   const random = new Random(seed)
   const timeoutMs = scenario.timeoutMs ?? DEFAULT_TIMEOUT_MS
   const client = await stage.factory(addressOf(stage, timeoutMs), scenario)
-  const pool: RedisPool | undefined = (client as Partial<CenoteClient>).pool
-  const lag = new LagMeter()
-  const roles = scenario.roles ?? wholeLoad()
-  const load = new Workload(client, roles, random, lag, timeoutMs, new Keys(), true)
   const publisher = new Publisher(server)
-  const subscription = subscriptionOf(scenario, client, publisher)
+  const refused = scenario.refusedChannels ?? []
+  const run = new LoadRun({
+    client,
+    roles: scenario.roles ?? wholeLoad(),
+    random,
+    timeoutMs,
+    keys: new Keys(),
+    databases: true,
+    subscription:
+      scenario.roles === undefined
+        ? {
+            channels: CHANNELS,
+            publish: (channel, message) => publisher.publish(channel, message),
+            mayMiss: (channel) => refused.includes(channel),
+          }
+        : undefined,
+    wake: (key, element) => server.command('RPUSH', key, element),
+  })
+  const { load, pool, subscription } = run
   const marks = { injectedAt: 0, healedAt: 0, durableSince: Number.NEGATIVE_INFINITY }
   const complaints: string[] = []
   // Only calls issued after the fault began prove that service is back; those before may have been answered by luck.
@@ -76,29 +85,26 @@ export async function measure(stage: Stage): Promise<FaultResult> {
     served: () => served() !== undefined,
     complain: (text) => complaints.push(text),
   }
-  await subscription?.start()
+  await run.start()
   await pause(WARM_UP_MS + random.between(0, 50))
   await scenario.run(world)
   const limit = performance.now() + RECOVERY_LIMIT_MS
   while (served() === undefined && performance.now() < limit) await pause(5)
   await pause(AFTERMATH_MS)
-  load.end()
-  await subscription?.stop(RECOVERY_LIMIT_MS)
-  await Promise.all([load.ended(timeoutMs + 2_000), wake(load, server, timeoutMs + 2_000)])
+  await run.end(RECOVERY_LIMIT_MS)
   complaints.push(...((await scenario.check?.(world)) ?? []))
-  if (pool !== undefined) complaints.push(...(await leasesLeft(pool)))
+  complaints.push(...(await run.leasesLeft()))
   const stats = pool?.stats()
   publisher.close()
-  await within(3_000, client.close())
-  lag.stop()
+  await run.close()
   const { calls } = load
-  const truth: Truth = {
+  const result = await run.audit({
     keys: load.keys,
     ask: (_key, ...command) => server.command(...command),
-    durableSince: marks.durableSince,
+    lost: (call) => acknowledgedAt(call) > marks.durableSince,
+    forgetful: () => marks.durableSince > 0,
     databases: true,
-  }
-  const result = await audit(calls, truth, subscription?.audit())
+  })
   const failures = calls.filter(
     (call) => call.verdict !== 'ok' && call.verdict !== undefined && call.settledAt >= marks.injectedAt,
   )
@@ -137,17 +143,6 @@ function addressOf({ scenario, server, proxy, network }: Stage, timeoutMs: numbe
 
 const CHANNELS = ['news:0', 'news:1', 'news:2']
 
-function subscriptionOf(scenario: Scenario, client: ChaosClient, publisher: Publisher): SubscriptionLoad | undefined {
-  if (client.subscribe === undefined || scenario.roles !== undefined) return undefined
-  const refused = scenario.refusedChannels ?? []
-  return new SubscriptionLoad(
-    client,
-    (channel, message) => publisher.publish(channel, message),
-    CHANNELS,
-    (channel) => refused.includes(channel),
-  )
-}
-
 /** Publishes past whatever is broken, over the server's Unix socket. */
 class Publisher {
   private connection: RawClient | undefined
@@ -170,27 +165,7 @@ class Publisher {
   }
 }
 
-/** Callers who wait for ever must still be there: an element for each ends their wait. */
-async function wake(load: Workload, server: RedisServer, withinMs: number): Promise<void> {
-  const limit = performance.now() + withinMs
-  for (let serial = 1; load.waiting.length > 0 && performance.now() < limit; serial++) {
-    for (const { shard } of load.waiting) {
-      await server.command('RPUSH', load.keys.of('queue', shard), `wake-${serial}`).catch(() => undefined)
-    }
-    await pause(20)
-  }
-}
-
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
-
-async function within(milliseconds: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise((resolve) => {
-    timer = setTimeout(resolve, milliseconds)
-  })
-  await Promise.race([work.catch(() => undefined), late])
-  clearTimeout(timer)
-}
 
 /** One of each kind: numbers and addresses aside. */
 function distinct(messages: readonly string[]): string[] {

@@ -60,7 +60,15 @@ async function complaints(
     ...script(memory),
   }
   const lag = new LagMeter()
-  const load = new Workload(client, roles, new Random(1), lag, 500, new Keys(), false)
+  const load = new Workload({
+    client,
+    roles,
+    random: new Random(1),
+    lag,
+    timeoutMs: 500,
+    keys: new Keys(),
+    databases: false,
+  })
   await new Promise((resolve) => setTimeout(resolve, 40))
   load.end()
   await load.ended(200)
@@ -68,7 +76,8 @@ async function complaints(
   const truth: Truth = {
     keys: load.keys,
     ask: async (_key, ...command) => memory.run(command) as string,
-    durableSince: 0,
+    lost: () => true,
+    forgetful: () => false,
     databases: false,
   }
   expect(load.calls.length).toBeGreaterThan(3)
@@ -203,16 +212,11 @@ describe('the subscription of the load notices', () => {
     script: (listener: SubscriptionListener, number: number) => void,
   ): Promise<ReturnType<SubscriptionLoad['audit']>> {
     let listener: SubscriptionListener
-    const client: ChaosClient = {
-      name: 'scripted',
-      call: async () => null,
-      close: async () => undefined,
-      subscribe: async (_channels, given) => {
-        listener = given
-      },
+    const subscribe = async (_channels: readonly string[], given: SubscriptionListener) => {
+      listener = given
     }
     const publish = async (_channel: string, message: string) => script(listener, Number(message))
-    const load = new SubscriptionLoad(client, publish, ['news'])
+    const load = new SubscriptionLoad(subscribe, publish, ['news'])
     await load.start()
     await new Promise((resolve) => setTimeout(resolve, 80))
     await load.stop(50)

@@ -33,6 +33,8 @@ export type KindName =
   | 'transaction'
   | 'watch'
   | 'lease'
+  | 'multi-key'
+  | 'script'
   | 'feed'
   | 'pop'
   | 'pop-for-ever'
@@ -45,7 +47,7 @@ export function certainlyNot(call: Call): boolean {
   return call.verdict === 'rejected' || call.verdict === 'not-sent'
 }
 
-/** Acknowledged, by a server that has kept everything since. */
-export function mustBeThere(call: Call, durableSince: number): boolean {
-  return call.verdict === 'ok' && (call.writtenAt ?? call.settledAt) > durableSince
+/** When its write was acknowledged. */
+export function acknowledgedAt(call: Call): number {
+  return call.writtenAt ?? call.settledAt
 }

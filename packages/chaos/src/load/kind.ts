@@ -5,7 +5,11 @@ import type { Call, KindName } from './call.js'
 
 /** The keys of the load: each shard's keys share a hash tag, so that a shard lies in one slot. */
 export class Keys {
-  constructor(readonly tags: readonly string[] = ['0', '1', '2', '3', '4', '5', '6', '7']) {}
+  /** @param spread shards lie on several servers: a command without a key says nothing about any of them */
+  constructor(
+    readonly tags: readonly string[] = ['0', '1', '2', '3', '4', '5', '6', '7'],
+    readonly spread = false,
+  ) {}
 
   get shards(): number {
     return this.tags.length
@@ -30,8 +34,10 @@ export interface Truth {
   readonly keys: Keys
   /** Asks the server that owns the key. */
   ask(key: string, ...command: string[]): Promise<RawReply>
-  /** Writes acknowledged before this time may be gone, because the server kept nothing. */
-  readonly durableSince: number
+  /** An acknowledged write is gone. Whether that is to be held against the client: a server may have thrown it away. */
+  lost(call: Call): boolean
+  /** Servers may have thrown acknowledged writes of this shard away. */
+  forgetful(shard: number): boolean
   readonly databases: boolean
 }
 

@@ -1,4 +1,4 @@
-import type { ChaosClient } from '../client.js'
+import type { SubscriptionListener } from '../client.js'
 
 /** Publishes over a connection of its own and resolves once the server has taken the message; rejects when unsure. */
 export type Publish = (channel: string, message: string) => Promise<unknown>
@@ -54,7 +54,7 @@ export class SubscriptionLoad {
   private publishing: Promise<void> = Promise.resolve()
 
   constructor(
-    private readonly client: ChaosClient,
+    private readonly subscribe: (channels: readonly string[], listener: SubscriptionListener) => Promise<void>,
     private readonly publish: Publish,
     readonly channels: readonly string[],
     /** Channels that the fault takes away for a while: what they miss is not held against the client. */
@@ -64,7 +64,7 @@ export class SubscriptionLoad {
   }
 
   async start(): Promise<void> {
-    await this.client.subscribe!(this.channels, {
+    await this.subscribe(this.channels, {
       onMessage: (channel, message) => this.onMessage(channel, message),
       onGap: (from, to) => this.gaps.push({ from, to }),
     })

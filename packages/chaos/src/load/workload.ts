@@ -13,29 +13,44 @@ export interface Role {
   readonly restMs: number
 }
 
+export interface WorkloadPlan {
+  readonly client: ChaosClient
+  readonly roles: readonly Role[]
+  readonly random: Random
+  readonly lag: LagMeter
+  readonly timeoutMs: number
+  /** Where shards lie on several servers each caller keeps to one: a server that fails must not stop them all. */
+  readonly keys: Keys
+  readonly databases: boolean
+}
+
 /** Callers that issue one request after another and write down what they were told. */
 export class Workload {
   readonly calls: Call[] = []
+  readonly lag: LagMeter
+  readonly timeoutMs: number
+  readonly keys: Keys
+  private readonly random: Random
   private running = true
   private paused = false
   private serial = 0
   private readonly loops: Promise<void>[]
   private readonly hands: Hands
 
-  constructor(
-    client: ChaosClient,
-    roles: readonly Role[],
-    private readonly random: Random,
-    readonly lag: LagMeter,
-    readonly timeoutMs: number,
-    readonly keys: Keys,
-    databases: boolean,
-  ) {
+  constructor({ client, roles, random, lag, timeoutMs, keys, databases }: WorkloadPlan) {
+    this.random = random
+    this.lag = lag
+    this.timeoutMs = timeoutMs
+    this.keys = keys
     this.hands = { client, random, keys, databases }
+    let serial = 0
     this.loops = roles.flatMap(({ kinds, callers, restMs }) => {
       const offered = kinds.filter((name) => kindOf(name).offered(client))
       if (offered.length === 0) return []
-      return Array.from({ length: callers }, () => this.caller(offered, restMs))
+      return Array.from({ length: callers }, () => {
+        const own = keys.spread ? serial++ % keys.shards : undefined
+        return this.caller(offered, restMs, own)
+      })
     })
   }
 
@@ -80,23 +95,23 @@ export class Workload {
     clearTimeout(timer)
   }
 
-  private async caller(kinds: readonly KindName[], restMs: number): Promise<void> {
+  private async caller(kinds: readonly KindName[], restMs: number, shard: number | undefined): Promise<void> {
     while (this.running) {
       if (this.paused) {
         await new Promise((resolve) => setTimeout(resolve, 5))
         continue
       }
-      await this.issue(this.random.pick(kinds))
+      await this.issue(this.random.pick(kinds), shard)
       await new Promise((resolve) => setTimeout(resolve, this.random.between(0, restMs)))
     }
   }
 
-  private async issue(name: KindName): Promise<void> {
+  private async issue(name: KindName, shard?: number): Promise<void> {
     const kind = kindOf(name)
     const call: Call = {
       kind: name,
       id: `${name}-${++this.serial}`,
-      shard: this.random.between(0, this.keys.shards - 1),
+      shard: shard ?? this.random.between(0, this.keys.shards - 1),
       at: performance.now(),
       lagAt: this.lag.now,
       limitMs: kind.limitMs?.(this.timeoutMs) ?? this.timeoutMs,

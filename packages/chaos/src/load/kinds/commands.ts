@@ -1,4 +1,4 @@
-import { type Call, certainlyNot, mustBeThere } from '../call.js'
+import { type Call, certainlyNot } from '../call.js'
 import { countEach, type Flaws, type Hands, type Kind, type Truth } from '../kind.js'
 
 /** Every fourth one prefers callbacks, where the client has them. */
@@ -58,9 +58,10 @@ const count: Kind = {
       const calls = of('count').filter((call) => call.shard === shard)
       const key = truth.keys.of('n', shard)
       const held = Number((await truth.ask(key, 'GET', key)) ?? 0)
-      const least = calls.filter((call) => mustBeThere(call, truth.durableSince)).length
+      const acknowledged = calls.filter((call) => call.verdict === 'ok')
       const most = calls.filter((call) => !certainlyNot(call)).length
-      if (held < least || held > most) flaws.counterErrors++
+      if (held > most) flaws.counterErrors++
+      else if (held < acknowledged.length && !truth.forgetful(shard)) flaws.counterErrors++
     }
   },
 }
@@ -71,7 +72,7 @@ export async function auditPushes(calls: readonly Call[], name: string, truth: T
   for (const call of calls) {
     const times = there.get(call.id) ?? 0
     if (times > 1) flaws.doubled++
-    if (times === 0 && mustBeThere(call, truth.durableSince)) flaws.lost++
+    if (times === 0 && call.verdict === 'ok' && truth.lost(call)) flaws.lost++
     if (times > 0 && certainlyNot(call)) flaws.falseNo++
   }
 }

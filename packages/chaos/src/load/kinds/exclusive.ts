@@ -1,5 +1,5 @@
 import { before } from '../../client.js'
-import { certainlyNot, IN_PART, mustBeThere } from '../call.js'
+import { certainlyNot, IN_PART } from '../call.js'
 import { countEach, type Kind } from '../kind.js'
 import { auditPushes } from './commands.js'
 
@@ -46,7 +46,7 @@ const watch: Kind = {
       if (call.told === IN_PART) continue
       const times = there.get(call.id) ?? 0
       if (times > 1) flaws.doubled++
-      if (times === 0 && call.told === true && mustBeThere(call, truth.durableSince)) flaws.lost++
+      if (times === 0 && call.told === true && call.verdict === 'ok' && truth.lost(call)) flaws.lost++
       if (times > 0 && (certainlyNot(call) || call.told === false)) flaws.falseNo++
     }
     for (let shard = 0; shard < truth.keys.shards; shard++) {
@@ -86,7 +86,7 @@ const lease: Kind = {
       await auditPushes(of('lease'), 'leased', truth, flaws)
       return
     }
-    const elsewhere = { ...truth, keys: truth.keys, ask: askDatabase(truth, OTHER_DATABASE) }
+    const elsewhere = { ...truth, ask: askDatabase(truth, OTHER_DATABASE) }
     await auditPushes(of('lease'), 'leased', elsewhere, flaws)
     // What leases write to the other database must not come here, nor what everybody else writes go there.
     for (const times of (await countEach(truth, 'leased')).values()) flaws.wrongDatabase += times
