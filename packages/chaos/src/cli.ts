@@ -3,9 +3,12 @@ import { parseArgs } from 'node:util'
 import { scenarios } from './faults/all.js'
 import { head, line } from './report.js'
 import { type FaultResult, runFault } from './run.js'
+import { readTopology, runTopologies } from './topology/cli.js'
+import { topologyScenarios } from './topology/faults/all.js'
 
-const USAGE = `npm run chaos -- [--seed n] [--fault name]... [--runs n] [--short] [--messages] [--list]
+const USAGE = `npm run chaos -- [--topology t] [--seed n] [--fault name]... [--runs n] [--short] [--messages] [--list]
 
+  --topology  cluster or sentinel. Default: one server
   --seed      first seed; every further run adds one. Default: from the clock. The output names it.
   --fault     only this one; may be given several times
   --runs      how often the matrix is run. Default 1
@@ -15,6 +18,7 @@ const USAGE = `npm run chaos -- [--seed n] [--fault name]... [--runs n] [--short
 
 const { values } = parseArgs({
   options: {
+    topology: { type: 'string' },
     seed: { type: 'string' },
     fault: { type: 'string', multiple: true },
     runs: { type: 'string', default: '1' },
@@ -33,6 +37,20 @@ async function main(): Promise<number> {
     process.stdout.write(`${USAGE}\n`)
     return 0
   }
+  const firstSeed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed)
+  const runs = Number(values.runs)
+  const topology = readTopology(values.topology)
+  if (topology === 'unknown') return 2
+  if (topology !== undefined) {
+    if (values.list) {
+      for (const { name, title, number } of topologyScenarios.filter((one) => one.topology === topology)) {
+        process.stdout.write(`${String(number).padStart(2)}  ${name.padEnd(28)} ${title}\n`)
+      }
+      return 0
+    }
+    const { fault: faults, short, messages } = values
+    return runTopologies({ topology, faults, clients: ['cenote'], seed: firstSeed, runs, short, messages }, true)
+  }
   if (values.list) {
     for (const { name, title } of scenarios) process.stdout.write(`${name.padEnd(28)} ${title}\n`)
     return 0
@@ -45,8 +63,6 @@ async function main(): Promise<number> {
   const chosen = scenarios.filter(
     ({ name, long }) => (values.fault === undefined || values.fault.includes(name)) && !(values.short && long === true),
   )
-  const firstSeed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed)
-  const runs = Number(values.runs)
   const results: FaultResult[] = []
   for (let run = 0; run < runs; run++) {
     const seed = firstSeed + run

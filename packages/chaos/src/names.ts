@@ -9,10 +9,12 @@ export function answerFor(name: string, addresses: readonly string[]): void {
   if (original !== undefined) return
   const real = dns.lookup
   original = real
-  const lookup = (asked: string, options: { all?: boolean }, done: (...results: unknown[]) => void): void => {
+  const lookup = (asked: string, ...rest: unknown[]): void => {
+    const done = rest.at(-1) as (...results: unknown[]) => void
+    const options = (rest.length > 1 ? rest[0] : {}) as { all?: boolean }
     const known = answers.get(asked)
     if (known === undefined) {
-      ;(real as (...args: unknown[]) => void)(asked, options, done)
+      ;(real as (...args: unknown[]) => void)(asked, ...rest)
       return
     }
     const found = known.map((address) => ({ address, family: 4 }))

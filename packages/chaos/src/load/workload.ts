@@ -11,6 +11,8 @@ export interface Role {
   readonly callers: number
   /** Each comes back up to this many milliseconds after its last reply, as a person or a job would. */
   readonly restMs: number
+  /** Takes another shard each time, also where others keep to one. */
+  readonly roams?: boolean
 }
 
 export interface WorkloadPlan {
@@ -44,11 +46,11 @@ export class Workload {
     this.keys = keys
     this.hands = { client, random, keys, databases }
     let serial = 0
-    this.loops = roles.flatMap(({ kinds, callers, restMs }) => {
+    this.loops = roles.flatMap(({ kinds, callers, restMs, roams }) => {
       const offered = kinds.filter((name) => kindOf(name).offered(client))
       if (offered.length === 0) return []
       return Array.from({ length: callers }, () => {
-        const own = keys.spread ? serial++ % keys.shards : undefined
+        const own = keys.spread && roams !== true ? serial++ % keys.shards : undefined
         return this.caller(offered, restMs, own)
       })
     })

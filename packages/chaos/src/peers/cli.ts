@@ -5,16 +5,19 @@ import { parseArgs } from 'node:util'
 import { scenarios } from '../faults/all.js'
 import { freeze } from '../own-process.js'
 import type { FaultResult } from '../run.js'
+import { readTopology, runTopologies } from '../topology/cli.js'
 import { peers } from './clients.js'
 import { markdown, type PeerResult, peerHead, peerLine } from './table.js'
 
-const USAGE = `npm run chaos:peers -- [--fault name]... [--client name]... [--seed n] [--from file] [--markdown file]
+const USAGE = `npm run chaos:peers -- [--topology t] [--fault name]... [--client name]... [--seed n] [--from file] [--markdown file]
 
 Every fault against every client, each pair in a process of its own.
 
+  --topology  cluster or sentinel. Default: one server
   --fault     only this one; may be given several times
   --client    measure only this one; may be given several times
   --from      take what is not measured now from the results of an earlier run
+  --messages  print one of each error message that callers got (topologies only)
   --markdown  also write the tables to this file`
 
 /** What a fault and its aftermath take at most; a client that is stuck is cut short. */
@@ -22,11 +25,13 @@ const LIMIT_MS = 45_000
 
 const { values } = parseArgs({
   options: {
+    topology: { type: 'string' },
     fault: { type: 'string', multiple: true },
     client: { type: 'string', multiple: true },
     seed: { type: 'string', default: '1' },
     from: { type: 'string' },
     markdown: { type: 'string' },
+    messages: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
@@ -54,6 +59,21 @@ async function main(): Promise<number> {
   if (values.help) {
     process.stdout.write(`${USAGE}\n`)
     return 0
+  }
+  const topology = readTopology(values.topology)
+  if (topology === 'unknown') return 2
+  if (topology !== undefined) {
+    const { fault, client, markdown: file, messages } = values
+    const run = {
+      faults: fault,
+      clients: client,
+      seed: Number(values.seed),
+      runs: 1,
+      short: false,
+      messages,
+      markdown: file,
+    }
+    return runTopologies({ topology, ...run }, false)
   }
   const faults = scenarios.filter(
     ({ name, cenoteOnly }) => cenoteOnly !== true && (values.fault === undefined || values.fault.includes(name)),

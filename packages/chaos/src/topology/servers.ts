@@ -1,0 +1,73 @@
+import {
+  evenRanges,
+  keySlot,
+  type RawReply,
+  type RedisCluster,
+  type RedisServer,
+  type SentinelSet,
+  tagFor,
+} from '@cenote/test-support'
+import { Keys } from '../load/kind.js'
+
+export type Topology = 'cluster' | 'sentinel'
+
+/** What the load and the judgement need of the servers, whatever they are. */
+export interface Servers {
+  readonly topology: Topology
+  readonly keys: Keys
+  /** Index of the group (a shard of a cluster, a name of sentinels) that a shard of the load lies in. */
+  groupOf(shard: number): number
+  readonly groups: number
+  /** Every data server there is now. */
+  data(): readonly RedisServer[]
+  /** Servers that may own the keys of a group. */
+  members(group: number): readonly RedisServer[]
+  /** Asks whoever owns the key now. */
+  ask(key: string, ...command: string[]): Promise<RawReply>
+  stop(): Promise<void>
+}
+
+export function clusterServers(cluster: RedisCluster, tagsPerPrimary: number): Servers {
+  const ranges = evenRanges(cluster.primaries.length)
+  const tags: string[] = []
+  const slots: number[] = []
+  // The tags of all primaries in turn: callers spread over shards by their index.
+  for (let n = 0; n < tagsPerPrimary; n++) {
+    for (const [first, last] of ranges) {
+      const tag = tagFor((slot) => slot >= first && slot <= last, n)
+      tags.push(tag)
+      slots.push(keySlot(tag))
+    }
+  }
+  const { length } = ranges
+  const members = (group: number) => {
+    const primary = cluster.primaries[group]!
+    return cluster.nodes
+      .filter((_, i) => i % length === group || cluster.nodes[i] === primary)
+      .map(({ server }) => server)
+  }
+  return {
+    topology: 'cluster',
+    keys: new Keys(tags, true),
+    groupOf: (shard) => shard % length,
+    groups: length,
+    data: () => cluster.nodes.map(({ server }) => server),
+    members,
+    ask: (key, ...command) => cluster.ask(key, ...command),
+    stop: () => cluster.stop(),
+  }
+}
+
+/** @param name the primary that the client is given; others have no load */
+export function sentinelServers(set: SentinelSet, name: string): Servers {
+  return {
+    topology: 'sentinel',
+    keys: new Keys(),
+    groupOf: () => 0,
+    groups: 1,
+    data: () => set.group(name),
+    members: () => set.group(name),
+    ask: async (_key, ...command) => (await set.primary(name)).command(...command),
+    stop: () => set.stop(),
+  }
+}
