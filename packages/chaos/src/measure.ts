@@ -102,6 +102,7 @@ export async function measure(stage: Stage): Promise<FaultResult> {
     keys: load.keys,
     ask: (_key, ...command) => server.command(...command),
     lost: (call) => acknowledgedAt(call) > marks.durableSince,
+    incrementsLost: () => marks.durableSince === Number.NEGATIVE_INFINITY,
     forgetful: () => marks.durableSince > 0,
     databases: true,
   })

@@ -36,6 +36,8 @@ export interface Truth {
   ask(key: string, ...command: string[]): Promise<RawReply>
   /** An acknowledged write is gone. Whether that is to be held against the client: a server may have thrown it away. */
   lost(call: Call): boolean
+  /** The same for so many increments of a shard's counter: which ones, nobody knows. */
+  incrementsLost(shard: number, count: number): boolean
   /** Servers may have thrown acknowledged writes of this shard away. */
   forgetful(shard: number): boolean
   readonly databases: boolean
@@ -47,7 +49,8 @@ export type Flaw =
   | 'doubled'
   | 'falseNo'
   | 'torn'
-  | 'counterErrors'
+  | 'incrementsTwice'
+  | 'incrementsLost'
   | 'unprotected'
   | 'wrongDatabase'
   | 'elementsLost'
@@ -61,7 +64,8 @@ export function noFlaws(): Flaws {
     doubled: 0,
     falseNo: 0,
     torn: 0,
-    counterErrors: 0,
+    incrementsTwice: 0,
+    incrementsLost: 0,
     unprotected: 0,
     wrongDatabase: 0,
     elementsLost: 0,

@@ -30,8 +30,8 @@ function figures(result: PeerResult): Figures | undefined {
     errors: Object.values(failed).reduce((sum, count) => sum + count, 0),
     unclear: audit.byVerdict.unsaid,
     hung,
-    doubled: audit.flaws.doubled + audit.flaws.counterErrors,
-    lost: audit.flaws.lost,
+    doubled: audit.flaws.doubled + audit.flaws.incrementsTwice,
+    lost: audit.flaws.lost + audit.flaws.incrementsLost,
     foreign: audit.foreignReplies,
   }
 }

@@ -20,7 +20,11 @@ export class ExecutionLog {
   private since = 0
 
   /** @param servers asked again and again, so that new and restarted ones are listened to as well */
-  constructor(private readonly servers: () => readonly RedisServer[]) {
+  constructor(
+    private readonly servers: () => readonly RedisServer[],
+    /** Ports at which servers are found, gates before them included. */
+    private readonly ports: () => ReadonlySet<number>,
+  ) {
     this.attach()
     this.timer = setInterval(() => this.attach(), ATTACH_MS)
   }
@@ -60,21 +64,17 @@ export class ExecutionLog {
   private pushes(): Map<string, number> {
     if (this.executions !== undefined) return this.executions
     const found = new Map<string, number>()
-    const ports = new Set(this.taps.map(({ server }) => String(server.port)))
+    const ports = this.ports()
     for (const { origin, command } of this.lines()) {
       const push = /^"rpush" "([^"]*)" "([^"]*)"$/i.exec(command)
       if (push === null || origin.startsWith('unix:')) continue
       // Replicas run what their primary sends; that comes from a port that a server listens at.
-      if (this.isServer(origin, ports)) continue
+      if (ports.has(Number(origin.slice(origin.lastIndexOf(':') + 1)))) continue
       const key = `${push[1]} ${push[2]}`
       found.set(key, (found.get(key) ?? 0) + 1)
     }
     this.executions = found
     return found
-  }
-
-  private isServer(origin: string, ports: ReadonlySet<string>): boolean {
-    return ports.has(origin.slice(origin.lastIndexOf(':') + 1))
   }
 
   private *lines(): Generator<{ time: number; origin: string; command: string }> {

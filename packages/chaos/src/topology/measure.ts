@@ -42,6 +42,7 @@ const WARM_UP_MS = 300
 const AFTERMATH_MS = 300
 const RECOVERY_LIMIT_MS = 15_000
 const SERVED_WITHIN_MS = 500
+const READY_LIMIT_MS = 10_000
 const CHANNELS = ['news:0', 'news:1', 'news:2']
 export const SENTINEL_NAME = 'mymaster'
 
@@ -112,13 +113,16 @@ async function measure(
   for (let shard = 0; shard < keys.shards; shard++) {
     await servers.ask(keys.of('known', shard), 'SET', keys.of('known', shard), `value:${shard}`)
   }
-  const log = new ExecutionLog(() => servers.data())
+  const log = new ExecutionLog(
+    () => servers.data(),
+    () => servers.ports(),
+  )
   const probe = new ServerProbe()
   for (let group = 0; group < servers.groups; group++) {
     for (const server of servers.members(group)) probe.watch(server, keys.of('probe', group))
   }
   const publisher = publisherOf(scenario, servers, raw)
-  const client = await open(address)
+  const client = await inTime(Promise.resolve(open(address)))
   const run = new LoadRun({
     client,
     roles: scenario.roles ?? topologyLoad(keys.spread),
@@ -152,15 +156,15 @@ async function measure(
     healed: () => {
       marks.healedAt = performance.now()
     },
-    servedBy: async (server, group = 0) => {
+    servedBy: async (server, { group = 0, since = marks.injectedAt } = {}) => {
       probe.watch(server, keys.of('probe', group))
-      marks.healedAt = await servedTime(probe, server, marks.injectedAt)
+      marks.healedAt = await servedTime(probe, server, since)
     },
     served: () => served() !== undefined,
     complain: (text) => complaints.push(text),
   }
   try {
-    await run.start()
+    await inTime(run.start())
     await pause(WARM_UP_MS + random.between(0, 50))
     await (scenario.run as (world: TopologyWorld, raw: unknown) => Promise<void>)(world, raw)
     const limit = performance.now() + RECOVERY_LIMIT_MS
@@ -260,6 +264,12 @@ async function judge(one: Case): Promise<TopologyResult> {
     ask: servers.ask,
     databases: scenario.topology === 'sentinel',
     forgetful: excused,
+    incrementsLost: (shard, count) => {
+      // Which of them, nobody knows; a server has run what it acknowledged, so it is the servers that are excused.
+      if (excused(shard)) lost.explained += count
+      else lost.unexplained += count
+      return !excused(shard)
+    },
     lost: (call) => {
       const explained = log.ran(call.id)
       if (explained) lost.explained++
@@ -321,6 +331,15 @@ function distinct(failures: readonly Call[]): string[] {
     if (!kinds.has(sort)) kinds.set(sort, `${kind}: ${error}`)
   }
   return [...kinds.values()]
+}
+
+/** A client that cannot even connect to servers in good health is not to be waited for. */
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`The client was not ready within ${READY_LIMIT_MS} ms`)), READY_LIMIT_MS)
+  })
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
 const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))

@@ -44,8 +44,9 @@ export interface TopologyWorld {
   /**
    * Waits until the server takes the writes of this group, as a client that knows nothing of topologies sees it, and
    * calls {@link healed} for that moment.
+   * @param since as of `performance.now()`, for a server that had served before. Default: the beginning of the fault
    */
-  servedBy(server: RedisServer, group?: number): Promise<void>
+  servedBy(server: RedisServer, options?: { group?: number; since?: number }): Promise<void>
   /** Somebody was served on every group that was touched, since the healing. */
   served(): boolean
   complain(text: string): void

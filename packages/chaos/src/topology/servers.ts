@@ -20,6 +20,8 @@ export interface Servers {
   readonly groups: number
   /** Every data server there is now. */
   data(): readonly RedisServer[]
+  /** At which they are found by others. */
+  ports(): ReadonlySet<number>
   /** Servers that may own the keys of a group. */
   members(group: number): readonly RedisServer[]
   /** Asks whoever owns the key now. */
@@ -52,6 +54,7 @@ export function clusterServers(cluster: RedisCluster, tagsPerPrimary: number): S
     groupOf: (shard) => shard % length,
     groups: length,
     data: () => cluster.nodes.map(({ server }) => server),
+    ports: () => new Set(cluster.nodes.flatMap(({ server, port }) => [server.port, port])),
     members,
     ask: (key, ...command) => cluster.ask(key, ...command),
     stop: () => cluster.stop(),
@@ -66,6 +69,7 @@ export function sentinelServers(set: SentinelSet, name: string): Servers {
     groupOf: () => 0,
     groups: 1,
     data: () => set.group(name),
+    ports: () => new Set(set.group(name).map(({ port }) => port)),
     members: () => set.group(name),
     ask: async (_key, ...command) => (await set.primary(name)).command(...command),
     stop: () => set.stop(),

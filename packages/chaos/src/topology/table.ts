@@ -8,7 +8,7 @@ function figures(result: TopologyResult): Record<(typeof COLUMNS)[number], strin
     'errors (others)': `${errors.touched} (${errors.others})`,
     unclear: String(unsaid),
     hung: String(hung),
-    doubled: String((audit?.flaws.doubled ?? 0) + (audit?.flaws.counterErrors ?? 0)),
+    doubled: String((audit?.flaws.doubled ?? 0) + (audit?.flaws.incrementsTwice ?? 0)),
     'ran twice': String(result.ranTwice),
     'lost (unexcused)': `${lost.explained + lost.unexplained} (${lost.unexplained})`,
     missed: String((audit?.subscription?.missed ?? 0) + (audit?.subscription?.silent.length ?? 0)),

@@ -6,9 +6,9 @@ export interface Times {
   readonly recoveredMs: number
   /** From then until the client had been served on every touched group; undefined if it never was. */
   readonly servedMs: number | undefined
-  /** Longest time without any success, on touched groups and on the others. */
-  readonly gapTouchedMs: number
-  readonly gapOthersMs: number
+  /** Longest time without any success, on touched groups and on the others; undefined where there are none. */
+  readonly gapTouchedMs: number | undefined
+  readonly gapOthersMs: number | undefined
   /** Longest time that a caller waited for a reply that came. */
   readonly longestWaitMs: number
 }
@@ -29,7 +29,8 @@ export function gaps(
   to: number,
   isTouched: (call: Call) => boolean,
 ): Pick<Times, 'gapTouchedMs' | 'gapOthersMs' | 'longestWaitMs'> {
-  const longest = (chosen: (call: Call) => boolean): number => {
+  const longest = (chosen: (call: Call) => boolean): number | undefined => {
+    if (!calls.some(chosen)) return undefined
     const settled = calls
       .filter((call) => call.verdict === 'ok' && call.settledAt >= from && call.settledAt <= to && chosen(call))
       .map((call) => call.settledAt)

@@ -4,6 +4,7 @@ import { runTopologyFault } from './measure.js'
 
 /** `worker.js <topology> <fault> <client> <seed>`: one pair in a process of its own; the result goes to the parent. */
 const [topology, fault, name, seed] = process.argv.slice(2)
+const firstLines = (error: Error): string => (error.stack ?? String(error)).slice(0, 300)
 const scenario = topologyScenarios.find((one) => one.topology === topology && one.name === fault)
 const open = topologyClients[topology as 'cluster' | 'sentinel']?.[name ?? '']
 if (scenario === undefined || open === undefined) throw new Error(`No fault ${fault} or no client ${name}`)
@@ -12,5 +13,7 @@ let uncaught = 0
 process.on('uncaughtException', () => uncaught++)
 process.on('unhandledRejection', () => uncaught++)
 process.once('SIGTERM', () => process.exit(1))
-const result = await runTopologyFault(scenario, Number(seed), open).catch((error: Error) => ({ failed: error.stack }))
+const result = await runTopologyFault(scenario, Number(seed), open).catch((error: Error) => ({
+  failed: firstLines(error),
+}))
 process.send?.({ ...result, uncaught }, () => process.exit(0))

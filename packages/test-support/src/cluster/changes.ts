@@ -1,5 +1,6 @@
 import type { ClusterNode } from './cluster-node.js'
 import { type RedisCluster, waitUntil } from './redis-cluster.js'
+import { isServing } from './views.js'
 
 /**
  * Has a replica take over from its primary, and resolves when it says it is the primary. Without FORCE or TAKEOVER the
@@ -19,7 +20,10 @@ export async function promoted(replica: ClusterNode, limitMs = 30_000): Promise<
   return performance.now() - start
 }
 
-/** Makes a node that is running already a member, as a primary without slots or as a replica of another. */
+/**
+ * Makes a node that is running already a member, as a replica of another or as a primary without slots; that one serves
+ * only 2 s after its start.
+ */
 export async function join(cluster: RedisCluster, node: ClusterNode, replicaOf?: ClusterNode): Promise<void> {
   const [member] = await cluster.answering()
   if (member === undefined) throw new Error('No node of the cluster answers')
@@ -31,7 +35,11 @@ export async function join(cluster: RedisCluster, node: ClusterNode, replicaOf?:
     async () => (await Promise.all((await cluster.answering()).map((one) => knows(one, node.id)))).every(Boolean),
     20_000,
   )
-  if (replicaOf === undefined) return
+  if (replicaOf === undefined) {
+    const serves = async () => isServing(await node.command('CLUSTER', 'INFO'))
+    await waitUntil(`${node.address} to serve`, serves, 20_000)
+    return
+  }
   await waitUntil(
     `${node.address} to follow ${replicaOf.address}`,
     async () => (await node.command('CLUSTER', 'REPLICATE', replicaOf.id)) === 'OK',

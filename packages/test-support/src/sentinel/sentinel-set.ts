@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { waitUntil } from '../cluster/redis-cluster.js'
 import { RawClient, type RawReply } from '../raw-client.js'
 import type { RedisServer } from '../redis-server.js'
@@ -109,6 +111,20 @@ export class SentinelSet {
       limitMs,
     )
     return found!
+  }
+
+  /** Restarts every sentinel at another address, on the same port, with what it remembers of the servers. */
+  async moveSentinels(hostOf: (index: number) => string): Promise<void> {
+    await Promise.all(this.sentinels.map((sentinel) => sentinel.kill()))
+    const before = this.sentinels.map(({ host }) => host)
+    for (const [i, sentinel] of this.sentinels.entries()) {
+      const path = join(sentinel.dir, 'redis.conf')
+      let text = readFileSync(path, 'utf8')
+      for (const [j, host] of before.entries()) text = text.replaceAll(host, hostOf(j))
+      sentinel.relocate({ host: hostOf(i) })
+      writeFileSync(path, text)
+    }
+    await Promise.all(this.sentinels.map((sentinel) => sentinel.start()))
   }
 
   /** Shortens the periods of the running sentinels. Shorter ones than these make failovers fail. */

@@ -19,6 +19,11 @@ export interface StartSentinelsOptions {
   readonly failoverTimeoutMs?: number
   /** Has sentinels ask and publish about ten times as often as they do by themselves. Default false. */
   readonly hasty?: boolean
+  /**
+   * Of the sentinels. `ports`: all at 127.0.0.1; `loopbacks`: each at an address of its own, 127.0.0.111 and up, all on
+   * one port; Linux only. Default `ports`.
+   */
+  readonly sentinelAddresses?: 'ports' | 'loopbacks'
   /** Of the data servers. */
   readonly password?: string
   /** Asked of clients by sentinels. */
@@ -85,8 +90,14 @@ async function build(binary: string, options: StartSentinelsOptions): Promise<Se
     }
     groups.set(name, group)
   }
+  const apart = options.sentinelAddresses === 'loopbacks'
+  const common = apart ? await freePort('127.0.0.111') : undefined
   const watchers = await Promise.all(
-    Array.from({ length: sentinels }, async () => ({ port: await freePort(), id: randomBytes(20).toString('hex') })),
+    Array.from({ length: sentinels }, async (_, i) => ({
+      host: apart ? `127.0.0.${111 + i}` : '127.0.0.1',
+      port: common ?? (await freePort()),
+      id: randomBytes(20).toString('hex'),
+    })),
   )
   const quorum = options.quorum ?? Math.floor(sentinels / 2) + 1
   const made = watchers.map((own) => {
@@ -99,11 +110,14 @@ async function build(binary: string, options: StartSentinelsOptions): Promise<Se
       if (password !== undefined) lines.push(`auth-pass ${name} ${password}`)
       for (const replica of group.slice(1)) lines.push(`known-replica ${name} 127.0.0.1 ${replica.port}`)
       for (const other of watchers) {
-        if (other !== own) lines.push(`known-sentinel ${name} 127.0.0.1 ${other.port} ${other.id}`)
+        if (other !== own) lines.push(`known-sentinel ${name} ${other.host} ${other.port} ${other.id}`)
       }
     }
     if (options.sentinelPassword !== undefined) lines.push(`sentinel-pass ${options.sentinelPassword}`)
-    return make(own.port, { args: ['--sentinel'], password: options.sentinelPassword, config: { sentinel: lines } })
+    const more: StartRedisOptions['config'] = apart ? { 'bind-source-addr': own.host } : {}
+    const { host } = own
+    const config = { ...more, sentinel: apart ? [...lines, `announce-ip ${host}`] : lines }
+    return make(own.port, { host, args: ['--sentinel'], password: options.sentinelPassword, config })
   })
   return new SentinelSet(groups, made, { quorum, password, sentinelPassword: options.sentinelPassword })
 }

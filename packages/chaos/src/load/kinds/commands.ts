@@ -60,8 +60,9 @@ const count: Kind = {
       const held = Number((await truth.ask(key, 'GET', key)) ?? 0)
       const acknowledged = calls.filter((call) => call.verdict === 'ok')
       const most = calls.filter((call) => !certainlyNot(call)).length
-      if (held > most) flaws.counterErrors++
-      else if (held < acknowledged.length && !truth.forgetful(shard)) flaws.counterErrors++
+      flaws.incrementsTwice += Math.max(0, held - most)
+      const lost = Math.max(0, acknowledged.length - held)
+      if (lost > 0 && truth.incrementsLost(shard, lost)) flaws.incrementsLost += lost
     }
   },
 }

@@ -30,8 +30,10 @@ export const addresses: readonly ClusterScenario[] = [
     async run(world, cluster) {
       const [primary] = cluster.primaries
       world.injected()
+      await primary!.kill()
+      const since = performance.now()
       await primary!.restartAt({ host: '127.0.0.77' })
-      await world.servedBy(primary!.server)
+      await world.servedBy(primary!.server, { since })
       await world.pause(500)
     },
   },
@@ -52,11 +54,12 @@ export const addresses: readonly ClusterScenario[] = [
     async run(world, cluster) {
       world.injected()
       await Promise.all(cluster.nodes.map((node) => node.kill()))
+      const since = performance.now()
       for (const [i, node] of cluster.nodes.entries()) await node.restartAt({ host: `127.0.0.${121 + i}` })
       answerFor('seed.cluster.test', [cluster.nodes[0]!.host])
       const [first, ...others] = cluster.nodes
       for (const { host, port, busPort } of others) await first!.command('CLUSTER', 'MEET', host, port, busPort)
-      for (const [group, node] of cluster.primaries.entries()) await world.servedBy(node.server, group)
+      for (const [group, { server }] of cluster.primaries.entries()) await world.servedBy(server, { group, since })
       await world.pause(500)
     },
   },

@@ -4,6 +4,7 @@ import { failures } from './failures.js'
 import { handovers } from './handovers.js'
 import { migrations } from './migrations.js'
 import { paths } from './paths.js'
+import { sentinelFaults } from './sentinel.js'
 import { waiting } from './waiting.js'
 
 export const topologyScenarios: readonly TopologyScenario[] = [
@@ -13,4 +14,5 @@ export const topologyScenarios: readonly TopologyScenario[] = [
   ...addresses,
   ...paths,
   ...waiting,
+  ...sentinelFaults,
 ].sort((a, b) => a.number - b.number)

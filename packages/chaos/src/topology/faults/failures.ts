@@ -30,8 +30,9 @@ async function shardLost(world: TopologyWorld, cluster: RedisCluster): Promise<v
   world.injected()
   await Promise.all([primary.kill(), replica.kill()])
   await world.pause(3_000)
+  const since = performance.now()
   await Promise.all([primary.restart(), replica.restart()])
-  await world.servedBy(primary.server)
+  await world.servedBy(primary.server, { since })
 }
 
 export const failures: readonly ClusterScenario[] = [
@@ -99,8 +100,9 @@ export const failures: readonly ClusterScenario[] = [
       world.injected()
       await Promise.all(cluster.nodes.map((node) => node.kill()))
       await world.pause(300)
+      const since = performance.now()
       await Promise.all(cluster.nodes.map((node) => node.restart()))
-      for (const [group, node] of cluster.primaries.entries()) await world.servedBy(node.server, group)
+      for (const [group, { server }] of cluster.primaries.entries()) await world.servedBy(server, { group, since })
     },
   },
   {

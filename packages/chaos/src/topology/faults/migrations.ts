@@ -89,8 +89,8 @@ export const migrations: readonly ClusterScenario[] = [
     touches: [0],
     noErrors: true,
     async run(world, cluster) {
-      world.injected()
       const node = await startNode(cluster)
+      world.injected()
       await join(cluster, node)
       await migrateHot(world, cluster, node)
       world.healed()

@@ -28,7 +28,7 @@ export const waiting: readonly ClusterScenario[] = [
       await cluster.settled()
       const replica = cluster.replicaOf(to!)
       await failover(replica)
-      await world.servedBy(replica.server, 1)
+      await world.servedBy(replica.server, { group: 1 })
       await world.pause(800)
     },
   },
@@ -51,7 +51,7 @@ export const waiting: readonly ClusterScenario[] = [
       await cluster.settled()
       const replica = cluster.replicaOf(to!)
       await failover(replica)
-      await world.servedBy(replica.server, 1)
+      await world.servedBy(replica.server, { group: 1 })
       await world.pause(1_000)
     },
   },
