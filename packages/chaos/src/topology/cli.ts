@@ -2,9 +2,9 @@ import { fork } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { topologyClients } from './clients/index.js'
+import type { TopologyFault } from './faults/all.js'
 import { topologyScenarios } from './faults/all.js'
 import type { TopologyResult } from './measure.js'
-import type { TopologyScenario } from './scenario.js'
 import { topologyHead, topologyLine, topologyMarkdown } from './table.js'
 
 export interface TopologyRun {
@@ -69,7 +69,7 @@ export async function runTopologies(run: TopologyRun, judged: boolean): Promise<
   return judged && broken.length > 0 ? 1 : 0
 }
 
-function inOwnProcess(fault: TopologyScenario, client: string, seed: number): Promise<TopologyResult | string> {
+function inOwnProcess(fault: TopologyFault, client: string, seed: number): Promise<TopologyResult | string> {
   const reason = fault.notFor?.[client]
   if (reason !== undefined) return Promise.resolve(`not run: ${reason}`)
   return new Promise((resolve) => {
@@ -93,7 +93,7 @@ function inOwnProcess(fault: TopologyScenario, client: string, seed: number): Pr
   })
 }
 
-function nothing(fault: TopologyScenario, client: string, seed: number, violation: string): TopologyResult {
+function nothing(fault: TopologyFault, client: string, seed: number, violation: string): TopologyResult {
   return {
     fault: fault.name,
     number: fault.number,
@@ -101,7 +101,8 @@ function nothing(fault: TopologyScenario, client: string, seed: number, violatio
     seed,
     calls: 0,
     errors: { touched: 0, others: 0 },
-    lost: { explained: 0, unexplained: 0 },
+    unsettled: { hung: 0, unsaid: 0 },
+    lost: { excused: 0, unexcused: 0, neverRan: 0 },
     ranTwice: 0,
     refreshes: 0,
     violations: [violation],

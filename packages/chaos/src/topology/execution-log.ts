@@ -17,6 +17,7 @@ export class ExecutionLog {
   private readonly taps: Tap[] = []
   private readonly timer: NodeJS.Timeout
   private executions: Map<string, number> | undefined
+  private ids: Set<string> | undefined
   private since = 0
 
   /** @param servers asked again and again, so that new and restarted ones are listened to as well */
@@ -34,15 +35,10 @@ export class ExecutionLog {
     this.since = Date.now() / 1_000
   }
 
-  /** How often a client's command with this list and element ran: `RPUSH log:{t1} push-7`. */
-  times(list: string, id: string): number {
-    return this.pushes().get(`${list} ${id}`) ?? 0
-  }
-
-  /** How often the id was pushed anywhere. */
+  /** Whether any server ever executed the push of this id. */
   ran(id: string): boolean {
-    for (const key of this.pushes().keys()) if (key.endsWith(` ${id}`)) return true
-    return false
+    this.ids ??= new Set([...this.pushes().keys()].map((key) => key.slice(key.lastIndexOf(' ') + 1)))
+    return this.ids.has(id)
   }
 
   /** Pushes that ran more than once, on whatever servers. */

@@ -13,6 +13,7 @@ import { Random } from '../random.js'
 import { ExecutionLog } from './execution-log.js'
 import { TopologyPublisher } from './publisher.js'
 import type { OpenTopologyClient, TopologyAddress, TopologyScenario, TopologyWorld } from './scenario.js'
+import { runScripted, type ScriptedScenario } from './scripted.js'
 import { ServerProbe } from './server-probe.js'
 import { clusterServers, type Servers, sentinelServers } from './servers.js'
 import { gaps, type Times, timesOf } from './times.js'
@@ -24,11 +25,16 @@ export interface TopologyResult {
   readonly seed: number
   readonly calls: number
   readonly audit?: Audit
+  /** Requests that never settled, and errors that do not say what became of their command. */
+  readonly unsettled: { readonly hung: number; readonly unsaid: number }
   readonly times?: Times
   /** Errors on groups that were touched, and on those that were not. */
   readonly errors: { readonly touched: number; readonly others: number }
-  /** Acknowledged writes that are gone: thrown away by a server that had run them, and without any such excuse. */
-  readonly lost: { readonly explained: number; readonly unexplained: number }
+  /**
+   * Acknowledged writes that are gone. Excused: a server ran them and threw them away, and no client could know. Never
+   * ran: acknowledged although no server executed them.
+   */
+  readonly lost: { readonly excused: number; readonly unexcused: number; readonly neverRan: number }
   /** Writes that ran twice, on whatever servers. */
   readonly ranTwice: number
   readonly refreshes: number
@@ -52,12 +58,17 @@ type Started = {
   readonly address: TopologyAddress
 }
 
-/** Starts the servers, puts the load on a client, lets the fault happen, and judges what came of it. */
-export async function runTopologyFault(
-  scenario: TopologyScenario,
+/** Runs a fault of either sort. */
+export function runTopologyFault(
+  scenario: TopologyScenario | ScriptedScenario,
   seed: number,
   open: OpenTopologyClient,
 ): Promise<TopologyResult> {
+  return 'script' in scenario ? runScripted(scenario, seed, open) : runReal(scenario, seed, open)
+}
+
+/** Starts the servers, puts the load on a client, lets the fault happen, and judges what came of it. */
+async function runReal(scenario: TopologyScenario, seed: number, open: OpenTopologyClient): Promise<TopologyResult> {
   let started: Started | undefined
   try {
     started = await start(scenario)
@@ -257,7 +268,7 @@ interface Case {
 async function judge(one: Case): Promise<TopologyResult> {
   const { scenario, servers, run, log, marks, touched } = one
   const { calls } = run.load
-  const lost = { explained: 0, unexplained: 0 }
+  const lost = { excused: 0, unexcused: 0, neverRan: 0 }
   const excused = (shard: number) => scenario.mayLose !== undefined && touched.has(servers.groupOf(shard))
   const result = await run.audit({
     keys: servers.keys,
@@ -266,15 +277,16 @@ async function judge(one: Case): Promise<TopologyResult> {
     forgetful: excused,
     incrementsLost: (shard, count) => {
       // Which of them, nobody knows; a server has run what it acknowledged, so it is the servers that are excused.
-      if (excused(shard)) lost.explained += count
-      else lost.unexplained += count
+      if (excused(shard)) lost.excused += count
+      else lost.unexcused += count
       return !excused(shard)
     },
     lost: (call) => {
-      const explained = log.ran(call.id)
-      if (explained) lost.explained++
-      else lost.unexplained++
-      return !(explained && excused(call.shard))
+      const ran = log.ran(call.id)
+      if (!ran) lost.neverRan++
+      if (ran && excused(call.shard)) lost.excused++
+      else lost.unexcused++
+      return !(ran && excused(call.shard))
     },
   })
   const failures = calls.filter(
@@ -313,6 +325,7 @@ async function judge(one: Case): Promise<TopologyResult> {
     seed: one.seed,
     calls: calls.length,
     audit: result,
+    unsettled: { hung: result.byVerdict.hung, unsaid: result.byVerdict.unsaid },
     times: withGaps,
     errors,
     lost,

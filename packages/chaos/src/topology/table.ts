@@ -3,14 +3,14 @@ import type { TopologyResult } from './measure.js'
 /** The figures of one client under one fault, in the order of the columns. */
 function figures(result: TopologyResult): Record<(typeof COLUMNS)[number], string> {
   const { audit, times, errors, lost } = result
-  const { ok: _ok, hung = 0, unsaid = 0 } = audit?.byVerdict ?? {}
+  const { hung, unsaid } = result.unsettled
   return {
     'errors (others)': `${errors.touched} (${errors.others})`,
     unclear: String(unsaid),
     hung: String(hung),
     doubled: String((audit?.flaws.doubled ?? 0) + (audit?.flaws.incrementsTwice ?? 0)),
     'ran twice': String(result.ranTwice),
-    'lost (unexcused)': `${lost.explained + lost.unexplained} (${lost.unexplained})`,
+    'lost (unexcused)': `${lost.excused + lost.unexcused} (${lost.unexcused})`,
     missed: String((audit?.subscription?.missed ?? 0) + (audit?.subscription?.silent.length ?? 0)),
     recovered: ms(times?.recoveredMs),
     served: times?.servedMs === undefined ? 'never' : String(times.servedMs),
@@ -55,7 +55,7 @@ export function topologyMarkdown(
 ): string {
   const parts: string[] = []
   for (const { name, title, number } of faults) {
-    const own = results.filter(({ fault, audit }) => fault === name && audit !== undefined)
+    const own = results.filter(({ fault, times }) => fault === name && times !== undefined)
     if (own.length === 0) continue
     parts.push(`### ${number}. ${title} (\`${name}\`)\n`)
     parts.push(`| client | ${COLUMNS.join(' | ')} |`, `|---|${COLUMNS.map(() => '---:').join('|')}|`)

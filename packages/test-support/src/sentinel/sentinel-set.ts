@@ -92,9 +92,13 @@ export class SentinelSet {
     return true
   }
 
-  /** SENTINEL FAILOVER at this sentinel, which leads it. Resolves when the sentinel has begun. */
+  /**
+   * SENTINEL FAILOVER at this sentinel, which leads it. Resolves when the sentinel has begun; soon after another change
+   * it refuses for a while, because it does not know yet how its replicas are.
+   */
   async failover(leader: RedisServer = this.sentinels[0]!, name: string = DEFAULT_NAME): Promise<void> {
-    await leader.command('SENTINEL', 'FAILOVER', name)
+    const begins = () => leader.command('SENTINEL', 'FAILOVER', name).then((reply) => reply === 'OK')
+    await waitUntil(`${name} to have a replica that can be promoted`, begins, 20_000)
   }
 
   /** Until a running server other than `old` calls itself primary; resolves to it. */
@@ -158,7 +162,7 @@ async function roleOf(server: RedisServer): Promise<RawReply[] | undefined> {
   if (!server.running) return undefined
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, 200, undefined)
+    timer = setTimeout(resolve, 1_000, undefined)
   })
   const role = server.command('ROLE').catch(() => undefined) as Promise<RawReply[] | undefined>
   return Promise.race([role, late]).finally(() => clearTimeout(timer))

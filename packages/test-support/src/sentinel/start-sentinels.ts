@@ -101,11 +101,13 @@ async function build(binary: string, options: StartSentinelsOptions): Promise<Se
   )
   const quorum = options.quorum ?? Math.floor(sentinels / 2) + 1
   const made = watchers.map((own) => {
-    const lines = [`myid ${own.id}`]
+    const lines = [`myid ${own.id}`, 'current-epoch 1']
     for (const [name, group] of groups) {
       lines.push(`monitor ${name} 127.0.0.1 ${group[0]!.port} ${quorum}`)
       lines.push(`down-after-milliseconds ${name} ${options.downAfterMs ?? 1_000}`)
       lines.push(`failover-timeout ${name} ${options.failoverTimeoutMs ?? 3_000}`)
+      // Above zero, so that a view that is older can be told.
+      lines.push(`config-epoch ${name} 1`)
       lines.push(`parallel-syncs ${name} ${Math.max(1, replicas)}`)
       if (password !== undefined) lines.push(`auth-pass ${name} ${password}`)
       for (const replica of group.slice(1)) lines.push(`known-replica ${name} 127.0.0.1 ${replica.port}`)
