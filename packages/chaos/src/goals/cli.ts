@@ -1,9 +1,28 @@
+import { parseArgs } from 'node:util'
+import { readTopology } from '../topology/cli.js'
+import { measureTopologyGoals } from '../topology/goals.js'
 import { measureFleet } from './fleet.js'
 import { measureGoodput } from './goodput.js'
 import { measureReconnect } from './reconnect.js'
 
-const [only = 'all'] = process.argv.slice(2)
-const wanted = (name: string): boolean => only === 'all' || only === name
+const USAGE = `npm run chaos:goals -- [reconnect|goodput|fleet]
+npm run chaos:goals -- --topology cluster|sentinel [--client name] [--rounds n]
+
+  --client  of whom. Default: cenote
+  --rounds  seeds per goal; the median counts. Default 3`
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    topology: { type: 'string' },
+    client: { type: 'string', default: 'cenote' },
+    rounds: { type: 'string', default: '3' },
+    help: { type: 'boolean', default: false },
+  },
+})
+const [only = 'all'] = positionals
+const topology = values.help ? undefined : readTopology(values.topology)
+const wanted = (name: string): boolean => !values.help && topology === undefined && (only === 'all' || only === name)
 
 const verdicts: boolean[] = []
 function report(name: string, holds: boolean, result: object): void {
@@ -25,4 +44,7 @@ if (wanted('fleet')) {
   const holds = result.mostDialsPerSecond <= result.cap && result.served === result.processes
   report('64 processes after a restart: dials under the cap, all served', holds, result)
 }
+if (values.help) process.stdout.write(`${USAGE}\n`)
+if (topology === 'unknown') verdicts.push(false)
+else if (topology !== undefined) await measureTopologyGoals(topology, values.client, Number(values.rounds), report)
 process.exitCode = verdicts.every(Boolean) ? 0 : 1

@@ -69,7 +69,8 @@ export async function runTopologies(run: TopologyRun, judged: boolean): Promise<
   return judged && broken.length > 0 ? 1 : 0
 }
 
-function inOwnProcess(fault: TopologyFault, client: string, seed: number): Promise<TopologyResult | string> {
+/** One fault against one client; a text instead of a result says why there is none. */
+export function inOwnProcess(fault: TopologyFault, client: string, seed: number): Promise<TopologyResult | string> {
   const reason = fault.notFor?.[client]
   if (reason !== undefined) return Promise.resolve(`not run: ${reason}`)
   return new Promise((resolve) => {

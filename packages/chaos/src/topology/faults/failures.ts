@@ -3,6 +3,9 @@ import type { ClusterScenario, TopologyWorld } from '../scenario.js'
 
 const UNREPLICATED = 'a primary acknowledges before its replica has the write; what it had not passed on dies with it'
 
+/** Nothing but silence tells that something is wrong, so it takes the time that silence needs to be noticed. */
+const FROZEN_WITHIN_MS = 1_500
+
 const first = (cluster: RedisCluster): { primary: ClusterNode; replica: ClusterNode } => {
   const primary = cluster.primaries[0]!
   return { primary, replica: cluster.replicaOf(primary) }
@@ -62,6 +65,7 @@ export const failures: readonly ClusterScenario[] = [
     name: 'primary-frozen',
     title: 'a primary is frozen for good (SIGSTOP): its connections stay open; its replica is promoted',
     touches: [0],
+    servedWithinMs: FROZEN_WITHIN_MS,
     mayLose: UNREPLICATED,
     run: frozen,
   },
@@ -72,6 +76,7 @@ export const failures: readonly ClusterScenario[] = [
     title: 'the same where other shards serve on meanwhile, so that no refusal hints at a change',
     servers: { config: { 'cluster-require-full-coverage': 'no' } },
     touches: [0],
+    servedWithinMs: FROZEN_WITHIN_MS,
     mayLose: UNREPLICATED,
     run: frozen,
   },
@@ -81,6 +86,7 @@ export const failures: readonly ClusterScenario[] = [
     name: 'primary-thawed',
     title: 'a frozen primary goes on 1 s after its replica was promoted, and runs what it had received',
     touches: [0],
+    servedWithinMs: FROZEN_WITHIN_MS,
     mayLose: 'a stale primary acknowledges what waited in its sockets before it learns that it was replaced',
     async run(world, cluster) {
       await frozen(world, cluster)

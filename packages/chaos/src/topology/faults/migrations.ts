@@ -82,6 +82,22 @@ export const migrations: readonly ClusterScenario[] = [
     },
   },
   {
+    number: 9,
+    topology: 'cluster',
+    name: 'twenty-hot-slots',
+    title: 'twenty slots under pipelines and transactions move to another primary, key by key',
+    touches: [0],
+    noErrors: true,
+    tagsPerPrimary: 20,
+    long: true,
+    roles: [{ kinds: ['pipeline', 'transaction'], callers: 60, restMs: 10 }],
+    async run(world, cluster) {
+      world.injected()
+      await migrateHot(world, cluster, cluster.primaries[1]!)
+      world.healed()
+    },
+  },
+  {
     number: 10,
     topology: 'cluster',
     name: 'primary-joins',

@@ -108,6 +108,7 @@ export const sentinelFaults: readonly SentinelScenario[] = [
     name: 'primary-frozen',
     title: 'the primary is frozen (SIGSTOP), a replica is promoted, and 2 s later the old one goes on',
     touches: [0],
+    servedWithinMs: 1_500,
     mayLose: 'a stale primary acknowledges what waited in its sockets before it learns that it was replaced',
     async run(world, set) {
       const old = await set.primary()
