@@ -35,6 +35,11 @@ export class ExecutionLog {
     this.since = Date.now() / 1_000
   }
 
+  /** Whether the bytes heard so far contain this text. */
+  heard(text: string): boolean {
+    return this.taps.some(({ chunks }) => Buffer.concat(chunks).includes(text))
+  }
+
   /** Whether any server ever executed the push of this id. */
   ran(id: string): boolean {
     this.ids ??= new Set([...this.pushes().keys()].map((key) => key.slice(key.lastIndexOf(' ') + 1)))
