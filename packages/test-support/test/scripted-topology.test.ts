@@ -1,5 +1,4 @@
 import { Cluster, Redis } from 'ioredis'
-import { createCluster } from 'redis'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   keySlot,
@@ -77,13 +76,11 @@ describe('a scripted cluster node', () => {
 
   test('tells SLOTS, SHARDS and NODES alike, in either protocol, and can leave commands without an answer', async () => {
     await using node = await scriptedNode(([name]) => (name === 'get' || name === 'GET' ? SILENCE : undefined))
-    const client = createCluster({ rootNodes: [{ url: `redis://${node.address}` }] })
-    client.on('error', () => undefined)
-    await client.connect()
-    const answer = client.get('k').catch(() => 'closed')
+    const client = await RawClient.open({ port: node.port })
+    expect(JSON.stringify(await client.send('HELLO', '3'))).toContain('"proto",3')
+    const answer = client.send('GET', 'k').catch(() => 'closed')
     expect(await Promise.race([answer, new Promise((resolve) => setTimeout(resolve, 20, 'silence'))])).toBe('silence')
-    client.destroy()
-    await answer
+    client.close()
     const target = { port: node.port }
     const [row] = (await rawCommand(target, 'CLUSTER', 'SLOTS')) as unknown[][]
     expect(row).toEqual([0, 16_383, ['127.0.0.1', node.port, node.id, []]])

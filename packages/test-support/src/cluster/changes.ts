@@ -52,9 +52,7 @@ export async function leave(cluster: RedisCluster, node: ClusterNode): Promise<v
   cluster.nodes.splice(cluster.nodes.indexOf(node), 1)
   const others = await cluster.answering()
   await Promise.all(others.map((other) => other.command('CLUSTER', 'FORGET', node.id)))
-  await node.server.stop()
-  await node.gates?.clients.close()
-  await node.gates?.bus.close()
+  await node.stop()
 }
 
 /**

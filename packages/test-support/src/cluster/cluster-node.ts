@@ -79,6 +79,13 @@ export class ClusterNode {
     await this.server.start()
   }
 
+  /** Ends the process, removes its folder and closes its gates. */
+  async stop(): Promise<void> {
+    await this.server.stop()
+    await this.gates?.clients.close()
+    await this.gates?.bus.close()
+  }
+
   /** What it says of itself. */
   async role(): Promise<'primary' | 'replica'> {
     const [role] = (await this.command('ROLE')) as [string]

@@ -141,13 +141,7 @@ export class RedisCluster {
   async stop(): Promise<void> {
     if (this.#stopped) return
     this.#stopped = true
-    await Promise.all(
-      this.nodes.map(async ({ server, gates }) => {
-        await server.stop()
-        await gates?.clients.close()
-        await gates?.bus.close()
-      }),
-    )
+    await Promise.all(this.nodes.map((node) => node.stop()))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,7 +5,7 @@ import { freePort } from '../free-port.js'
 import { makeFolder, RedisServer, type StartRedisOptions } from '../redis-server.js'
 import { TcpGate } from '../tcp-gate.js'
 import { type TlsAuthority, tlsAuthority } from '../tls-certificates.js'
-import { ClusterNode } from './cluster-node.js'
+import { ClusterNode, type NodeGates } from './cluster-node.js'
 import { type NodeLine, newNodeId, nodesConf } from './nodes-conf.js'
 import { RedisCluster, waitUntil } from './redis-cluster.js'
 import { evenRanges } from './slots.js'
@@ -63,7 +63,11 @@ export async function startCluster(options: StartClusterOptions = {}): Promise<R
   const binary = options.binary ?? findRedisServer()
   if (binary === undefined) throw new Error('No redis-server or valkey-server found')
   for (let attempt = 1; ; attempt++) {
-    const cluster = await build(binary, options)
+    const cluster = await build(binary, options).catch((error: NodeJS.ErrnoException) => error)
+    if (cluster instanceof Error) {
+      if (cluster.code !== 'EADDRINUSE' || attempt === ATTEMPTS) throw cluster
+      continue
+    }
     const started = await Promise.allSettled(cluster.nodes.map(({ server }) => server.start()))
     const failed = started.find((result) => result.status === 'rejected')
     if (failed === undefined) {
@@ -87,12 +91,20 @@ async function build(binary: string, options: StartClusterOptions): Promise<Redi
   const authority = options.tls === true ? tlsAuthority() : undefined
   const lines = linesOf(plans, primaries)
   const nodes: ClusterNode[] = []
-  for (const plan of plans) nodes.push(await makeNode(binary, plan, lines, options, nodeTimeoutMs, authority))
+  try {
+    for (const plan of plans) nodes.push(await makeNode(binary, plan, lines, options, nodeTimeoutMs, authority))
+  } catch (error) {
+    await Promise.all(nodes.map((node) => node.stop()))
+    throw error
+  }
   return new RedisCluster(nodes, primaries, { nodeTimeoutMs, password: options.password, ca: authority?.ca })
 }
 
 async function planNodes(options: StartClusterOptions, primaries: number, replicas: number): Promise<Plan[]> {
   const apart = options.addresses === 'loopbacks' || options.gates === true
+  if (apart && process.platform !== 'linux') {
+    throw new Error('Addresses of their own (127.0.0.11 and up) are there without further ado on Linux only')
+  }
   const nameOf = options.hostname ?? ((index: number) => `node-${index}.cluster.test`)
   const named = options.endpoints === 'hostname' || options.hostname !== undefined
   const taken = new Set<number>()
@@ -187,14 +199,12 @@ async function makeNode(
   )
   // Two take-overs at the same epoch would collide.
   writeFileSync(join(dir, 'nodes.conf'), nodesConf(plan.id, lines, 6 + 10 * plan.index), { mode: 0o600 })
-  const opened =
-    gates === undefined
-      ? undefined
-      : {
-          clients: await TcpGate.open({ host, port: gates.port }, { host, port }),
-          bus: await TcpGate.open({ host, port: gates.busPort }, { host, port: busPort }),
-        }
-  return new ClusterNode(plan.id, server, busPort, hostname, opened)
+  try {
+    return new ClusterNode(plan.id, server, busPort, hostname, gates && (await openGates(plan, gates)))
+  } catch (error) {
+    await server.stop()
+    throw error
+  }
 }
 
 /** Starts an empty node with the cluster's settings, to be joined to it. */
@@ -219,8 +229,23 @@ export async function startNode(cluster: RedisCluster, options: StartClusterOpti
   }
   const itself = { id: plan.id, host, port: gates?.port ?? plan.port, busPort: gates?.busPort ?? plan.busPort }
   const node = await makeNode(binary, plan, [{ ...itself, configEpoch: 0 }], options, cluster.nodeTimeoutMs, undefined)
-  await node.server.start()
-  return node
+  try {
+    await node.server.start()
+    return node
+  } catch (error) {
+    await node.stop()
+    throw error
+  }
+}
+
+async function openGates({ host, port, busPort }: Plan, gates: { port: number; busPort: number }): Promise<NodeGates> {
+  const clients = await TcpGate.open({ host, port: gates.port }, { host, port })
+  try {
+    return { clients, bus: await TcpGate.open({ host, port: gates.busPort }, { host, port: busPort }) }
+  } catch (error) {
+    await clients.close()
+    throw error
+  }
 }
 
 function announce(gates: { port: number; busPort: number }, tls: boolean): Record<string, number> {

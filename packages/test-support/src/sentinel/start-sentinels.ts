@@ -17,7 +17,10 @@ export interface StartSentinelsOptions {
   readonly downAfterMs?: number
   /** failover-timeout. Default 3,000. */
   readonly failoverTimeoutMs?: number
-  /** Has sentinels ask and publish about ten times as often as they do by themselves. Default false. */
+  /**
+   * Has sentinels ask and publish about ten times as often as they do by themselves. On a busy machine what they know of
+   * replicas is then too old too soon, and failovers are given up. Default false.
+   */
   readonly hasty?: boolean
   /**
    * Of the sentinels. `ports`: all at 127.0.0.1; `loopbacks`: each at an address of its own, 127.0.0.111 and up, all on
