@@ -170,6 +170,59 @@ export class OverloadedError extends CenoteError {
   }
 }
 
+/** On a cluster: keys that have to be on one server belong to several slots. Nothing was sent. */
+export class CrossSlotError extends CenoteError {
+  /** The slots of the keys, each once. */
+  readonly slots: readonly number[]
+
+  constructor(what: string, slots: readonly number[]) {
+    super(
+      'CENOTE_CROSS_SLOT',
+      'not-sent',
+      `CROSSSLOT Keys in request don't hash to the same slot: ${what} has keys in ${slots.length} slots. Nothing was sent; ` +
+        'give keys that belong together a common {tag}',
+    )
+    this.slots = slots
+  }
+  static {
+    CrossSlotError.prototype.name = 'CrossSlotError'
+  }
+}
+
+/** On a cluster: servers redirected a command to each other too often. It did not run. */
+export class RedirectionError extends CenoteError {
+  constructor(redirects: number, last: ReplyError, context?: ErrorContext) {
+    super('CENOTE_REDIRECTIONS', 'rejected', `Too many Cluster redirections (${redirects}). Last error: ${last}`, {
+      ...context,
+      cause: last,
+    })
+  }
+  static {
+    RedirectionError.prototype.name = 'RedirectionError'
+  }
+}
+
+/** On a cluster: no server told which of them has which slots. The text begins as ioredis'. */
+export class ClusterAllFailedError extends ConnectionError {
+  /** What the server said that was asked last. */
+  readonly lastNodeError: Error | undefined
+
+  constructor(reasons: ReadonlyMap<string, Error>) {
+    const all = [...reasons].map(([server, { message }]) => `${server}: ${message}`)
+    const last = [...reasons.values()].at(-1)
+    super(
+      `Failed to refresh slots cache. No server told which slots it has (${all.join('; ') || 'none was reached'})`,
+      {
+        cause: last,
+      },
+    )
+    this.lastNodeError = last
+  }
+  static {
+    ClusterAllFailedError.prototype.name = 'ClusterAllFailedError'
+  }
+}
+
 /** One holder of a lease, as listed by {@link AcquireTimeoutError}. */
 export interface LeaseHolder {
   readonly label: string

@@ -37,13 +37,11 @@ export function resolveOptions(
   return options
 }
 
-/** Sentinel and Cluster are understood but not connected yet. Goes, with its one call, when they are. */
+/** Sentinel is understood but not connected yet. Goes, with its one call, when they are. */
 function refuseTopology(options: ResolvedOptions): void {
-  const asked = options.sentinel === undefined ? options.cluster && 'cluster' : 'sentinels'
-  if (asked === undefined) return
-  const name = asked === 'cluster' ? 'Cluster' : 'Sentinel'
+  if (options.sentinel === undefined) return
   throw new ConfigError(
-    `${asked} must be left out: ${name} is not supported by this option; give host and port of the master`,
+    'sentinels must be left out: Sentinel is not supported by this option; give host and port of the master',
   )
 }
 

@@ -22,6 +22,9 @@ export const INTERNAL = 32
 /** While it waits: every earlier send was refused before it ran, so it certainly did not run. */
 export const REFUSED = 64
 
+/** Goes to a server that is about to get its slot: ASKING is written before it. */
+export const ASKING = 128
+
 /** Commands whose arguments are secrets; they never appear on an error. */
 const SECRET = new Set(['auth', 'hello', 'migrate', 'acl', 'config'])
 

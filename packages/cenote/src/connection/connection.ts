@@ -1,13 +1,15 @@
 import type { Socket } from 'node:net'
 import { CenoteError, ClosedError, ConnectionError, ProtocolError, ReplyError } from '../errors.js'
+import { lookupCommand } from '../metadata/lookup.js'
 import { monotonic, nextTick, setImmediate, wallClock } from '../timers.js'
 import { Decoder, type DecoderOptions, type ReplySink } from '../wire/decode.js'
 import { type ByteSink, CommandEncoder } from '../wire/encode.js'
 import type { LoopClock } from './clock.js'
 import {
+  ASKING,
   BINARY,
   BLOCKING,
-  type Command,
+  Command,
   INTERNAL,
   PUSH_REPLY,
   SETTLED,
@@ -39,6 +41,8 @@ const BATCH_CHARACTERS = 64 * 1024
 const TRUSTED_MS = 5_000
 /** After so long without a byte, ms, what has arrived is read before anything is written: it may be the server's end. */
 const FRESH_MS = 1_000
+
+const ASKING_SPEC = lookupCommand('asking')
 
 let lastId = 0
 
@@ -145,6 +149,11 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
     return this.head
   }
 
+  /** The command accepted last, if it is not answered yet. */
+  get newest(): Command | undefined {
+    return this.tail
+  }
+
   /** True while the socket takes no more bytes, so that what is accepted now stays in this process. */
   get congested(): boolean {
     return this.blocked
@@ -207,6 +216,7 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
       }
       if (internalOnly && (command.flags & INTERNAL) === 0) break
       if (command.script !== undefined) command.script.prepare(command, this.loadedScripts)
+      if ((command.flags & ASKING) !== 0) previous = this.ask(previous, command)
       encoder.add(command.spec.wireName, command.args, command.spec.plainName)
       if (command.stage !== SETTLED) command.stage = WRITTEN
       command.attempts++
@@ -233,6 +243,19 @@ export class Connection implements ReplySink, ByteSink, SocketEvents {
     }
     if (this.socket.writableLength > SOCKET_HIGH_WATER_BYTES) this.blocked = true
     if (this.ending && this.unwritten === undefined) this.socket.end()
+  }
+
+  /** Written right before its command: with anything in between it would be that which is let in. */
+  private ask(previous: Command | undefined, command: Command): Command {
+    const asking = new Command(ASKING_SPEC, [], INTERNAL)
+    asking.start(this.clock.now)
+    asking.stage = WRITTEN
+    asking.next = command
+    if (previous === undefined) this.head = asking
+    else previous.next = asking
+    this.encoder.add(ASKING_SPEC.wireName, asking.args)
+    this.inFlight++
+    return asking
   }
 
   /** Nothing was heard for so long that a path which died meanwhile would swallow what is about to be written. */

@@ -17,6 +17,7 @@ export type CloseReason =
   | 'idle'
   | 'doubtful'
   | 'read-only'
+  | 'moved'
   | 'reconnect'
   | 'budget'
   | 'pool-closed'

@@ -42,6 +42,13 @@ export function isReadOnlyCall(spec: CommandSpec, args: readonly unknown[]): boo
   return call.rule !== '' && RULES[call.rule]?.readOnly?.(args) === true
 }
 
+/** Index of the argument that says how long this call may block; undefined when it does not. */
+export function blockTimePlace(spec: CommandSpec, args: readonly unknown[]): number | undefined {
+  if (!isBlockingCall(spec, args)) return undefined
+  if (spec.blockToken !== '') return blockTokenAt(spec, args) + 1
+  return spec.blockTimeAt < 0 ? spec.blockTimeAt + args.length : spec.blockTimeAt
+}
+
 /** Flags of the call: those of the subcommand where there is one. */
 export function callFlags(spec: CommandSpec, args: readonly unknown[]): number {
   return resolveSubcommand(spec, args).flags

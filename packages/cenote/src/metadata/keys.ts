@@ -41,6 +41,18 @@ export function routingKey<T>(spec: CommandSpec, args: readonly T[]): T | undefi
   return firstKey(spec, args)
 }
 
+/**
+ * What decides the server of a call on a cluster: its first key, or its shard channel. A command that nobody described
+ * most likely begins with its key, as those of modules do.
+ */
+export function slotKey<T>(spec: CommandSpec, args: readonly T[]): T | undefined {
+  const at = spec.firstKeyAt
+  if (at >= 0) return args[at]
+  if (!spec.known) return args[0]
+  if (at === NO_KEY) return spec.keySpecs.length > 0 ? args[0] : undefined
+  return firstKey(spec, args)
+}
+
 // The answer of findRange: two numbers on every call of the hot path are not worth an object.
 let rangeFirst = 0
 let rangeLast = 0

@@ -1,6 +1,7 @@
 /** The command table, as the rest of the package uses it. */
 export {
   blockTimeoutMs,
+  blockTimePlace,
   callFlags,
   changesConnection,
   isBlockingCall,
@@ -8,7 +9,7 @@ export {
   mayForgeErrors,
 } from './calls.js'
 export { FLAG, type FlagName } from './flags.js'
-export { firstKey, keyPositions, routingKey } from './keys.js'
+export { firstKey, keyPositions, routingKey, slotKey } from './keys.js'
 export { keyPatternPositions } from './rules.js'
 export {
   type CommandSpec,

@@ -4,7 +4,6 @@ import { approximateBytes, type Command, SETTLED } from '../connection/command.j
 import type { Connection } from '../connection/connection.js'
 import { OverloadedError } from '../errors.js'
 import { Admission } from '../resilience/admission.js'
-import type { CommandQueue } from './command-queue.js'
 
 /** While no more than this part of the limit is taken, a batch that is larger than the limit goes through by itself. */
 const QUIET = 1 / 20
@@ -71,7 +70,10 @@ export class Backlog {
   }
 
   /** For commands that wait while there is no connection. */
-  admitParked(parked: CommandQueue, commands: readonly Command[]): OverloadedError | undefined {
+  admitParked(
+    parked: { readonly count: number; readonly bytes: number },
+    commands: readonly Command[],
+  ): OverloadedError | undefined {
     const { maxQueuedCommands, maxQueuedBytes } = this.options
     if (this.fits(parked.count, commands, maxQueuedCommands + this.outsized) && parked.bytes < maxQueuedBytes) {
       if (commands.length === 1 || parked.bytes + bytesOf(commands) <= maxQueuedBytes) return undefined

@@ -2,7 +2,7 @@ import type { Alarm } from '../connection/clock.js'
 import { BLOCKING, type Command, SETTLED, whenSettled } from '../connection/command.js'
 import type { Connection } from '../connection/connection.js'
 import { newPing, sendInternal, sendInternalCommand } from '../connection/internal.js'
-import { AbortedError, type CenoteError, ConnectionError, isCenoteError } from '../errors.js'
+import { AbortedError, type CenoteError, ConnectionError, isCenoteError, type ReplyError } from '../errors.js'
 import type { Fallback } from './fallback.js'
 import type { LeasedConnection } from './leased-connection.js'
 import type { Leases } from './leases.js'
@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly label: string
   /** A PING goes first: WAIT asks about the writes known to its own connection. */
   readonly afterPing?: boolean
+  /** Asked about what the server refuses; true: it is somebody else's now. */
+  readonly refused?: (command: Command, error: ReplyError) => boolean
 }
 
 /** Commands on their way to, or on, a connection of their own. */
@@ -47,7 +49,7 @@ export class Exclusive {
    * Commands that do not block have their deadline from now on, the wait for a connection included; those that do get
    * theirs when they are sent, because the server may keep them waiting for as long as they asked.
    */
-  run(all: readonly Command[], { label, afterPing = false }: RunOptions): void {
+  run(all: readonly Command[], { label, afterPing = false, refused }: RunOptions): void {
     const { clock, options } = this.means
     // Given up before they got here; nothing would ever end the run.
     const commands = all.filter(({ stage }) => stage !== SETTLED)
@@ -78,6 +80,7 @@ export class Exclusive {
       (lease) => {
         run.waiter = undefined
         run.lease = lease
+        if (refused !== undefined) lease.refused = (command, error) => this.passOn(command, error, run, refused)
         // Given up on the way here.
         if (run.outstanding === 0) {
           void lease.release()
@@ -93,8 +96,28 @@ export class Exclusive {
     )
   }
 
-  private onSettled(command: Command, run: Run): void {
+  /** What another server takes over no longer concerns the connection here. */
+  private passOn(
+    command: Command,
+    error: ReplyError,
+    run: Run,
+    refused: (command: Command, error: ReplyError) => boolean,
+  ): boolean {
+    if (run.unblocking !== undefined || this.runs.get(command) !== run) return false
     this.runs.delete(command)
+    const taken = refused(command, error)
+    if (!taken) this.runs.set(command, run)
+    else this.countDown(run)
+    return taken
+  }
+
+  private onSettled(command: Command, run: Run): void {
+    if (this.runs.get(command) !== run) return
+    this.runs.delete(command)
+    this.countDown(run)
+  }
+
+  private countDown(run: Run): void {
     if (--run.outstanding > 0) return
     if (run.lease !== undefined) {
       const { lease } = run

@@ -2,7 +2,7 @@ import type { ResolvedOptions } from '../config/options.js'
 import { type Command, IDEMPOTENT, INTERNAL, promiseOf, TRANSACTION, whenSettled } from '../connection/command.js'
 import type { CloseReason, Connection, Leftovers } from '../connection/connection.js'
 import { selectDatabase } from '../connection/handshake.js'
-import { newPing } from '../connection/internal.js'
+import { newPing, sendInternalCommand } from '../connection/internal.js'
 import { type CenoteError, ClosedError, ConnectionError, type ReplyError } from '../errors.js'
 import { clearTimeout, setTimeout } from '../timers.js'
 import { Backlog } from './backlog.js'
@@ -42,6 +42,10 @@ export class Lane implements SlotUser {
   /** Nothing is written until then, active time, and until all that was written is answered; undefined: no such hold. */
   private heldUntil: number | undefined
   private holdTimer: NodeJS.Timeout | undefined
+  /** What was refused may be refused again: one of them goes ahead of the others. */
+  private wary = false
+  private scout: readonly Command[] = []
+  private fence: { command: Command; passed: Promise<void> } | undefined
   private closed = false
   /** What the last SELECT that was answered has chosen; those on their way are in the queue. */
   private database: number
@@ -209,6 +213,8 @@ export class Lane implements SlotUser {
 
   onShut(): void {
     this.open = undefined
+    this.wary = false
+    this.scout = []
     this.heldUntil = undefined
     clearTimeout(this.holdTimer)
   }
@@ -229,13 +235,19 @@ export class Lane implements SlotUser {
     }
     if (isReadOnlyRefusal(error) && this.entry === entry) this.leaveReadOnly(entry)
     // What is inside a transaction is decided with its EXEC.
-    const part = (command.flags & TRANSACTION) !== 0 && command.spec.name !== 'exec'
-    const delay = part || entry.inTransaction ? undefined : judge.retryDelayAfter(command, error)
+    const part = entry.inTransaction || ((command.flags & TRANSACTION) !== 0 && command.spec.name !== 'exec')
+    const detour = part ? undefined : this.means.detour?.(command, error)
+    if (detour === 'taken') return
+    const delay = detour ?? (part ? undefined : judge.retryDelayAfter(command, error))
     if (delay === undefined) {
       judge.reject(command, error)
       return
     }
-    for (const member of judge.restart(command, true)) this.queue.giveBack(member)
+    this.wary = detour !== undefined
+    const whole = judge.restart(command, true)
+    if (this.scout.includes(command)) this.queue.putFirst(whole)
+    else for (const member of whole) this.queue.giveBack(member)
+    this.scout = []
     // On its way out, what it refused goes with its successor.
     if (this.entry !== entry) return
     this.hold(entry, delay)
@@ -271,6 +283,13 @@ export class Lane implements SlotUser {
     const { entry, heldUntil } = this
     if (heldUntil === undefined || entry === undefined || entry.connection.inFlight > 0) return
     if (this.means.clock.refresh() < heldUntil) return
+    if (this.wary) {
+      this.wary = false
+      this.scout = this.queue.takeFirst()
+      for (const command of this.scout) entry.connection.send(command)
+      if (this.scout.length > 0) return
+    }
+    this.scout = []
     this.heldUntil = undefined
     clearTimeout(this.holdTimer)
     this.open = entry.connection
@@ -310,6 +329,7 @@ export class Lane implements SlotUser {
       if (this.closed) judge.abandon(command, error)
       else this.queue.giveBack(command)
     }
+    this.scout = []
     this.events.onConnectionClosed(entry.connection, reason, error)
     this.slot.onClosed(entry, error)
   }
@@ -333,6 +353,53 @@ export class Lane implements SlotUser {
     if (!this.slot.isWanting) return
     const reason = this.fallback?.reason()
     if (reason === 'breaker-open') this.fallback!.runAll(this.queue.takeAll(), reason)
+  }
+
+  /** Gives up what was accepted and not written, for another server to take: what had been sent before, and the rest. */
+  withdraw(): { returned: Command[]; waiting: Command[] } {
+    for (const { connection } of this.entries) {
+      const unsent = connection.takeUnsent()
+      if (unsent !== undefined) this.queue.unsend(unsent)
+    }
+    return { returned: this.queue.takeReturned(), waiting: this.queue.takeAll() }
+  }
+
+  /** Commands that were accepted before, by another server or by this one, so that no limit holds against them. */
+  resume(commands: readonly Command[]): void {
+    const connection = this.open
+    if (connection !== undefined) for (const command of commands) connection.send(command)
+    else if (this.closed) this.means.judge.failAll(commands, new ClosedError())
+    else {
+      if (!this.settleElsewhere(commands)) for (const command of commands) this.queue.add(command)
+      this.means.clock.wake()
+      this.slot.fill()
+    }
+  }
+
+  /** Resolves once everything that is on its connections now was answered or lost; undefined when nothing is. */
+  settled(): Promise<void> | undefined {
+    const busy = this.entries.flatMap(({ connection }) => (connection.oldest === undefined ? [] : connection))
+    if (busy.length === 0) return undefined
+    const last = busy[busy.length - 1]!
+    if (this.fence !== undefined && this.fence.command === last.newest) return this.fence.passed
+    const command = newPing()
+    const answers = busy.map((connection) =>
+      sendInternalCommand(connection, connection === last ? command : newPing()).then(ignore, ignore),
+    )
+    const passed = Promise.all(answers).then(ignore)
+    this.fence = { command, passed }
+    return passed
+  }
+
+  /** Opens no more connections: another server has taken the place of this one. */
+  rest(error: CenoteError): void {
+    this.slot.close(error)
+  }
+
+  /** Drops its connections and opens no others: what was written is lost, the rest can be withdrawn. */
+  cut(error: CenoteError): void {
+    this.slot.close(error)
+    for (const { connection } of this.entries) connection.close('moved', error)
   }
 
   /** Resolves when everything accepted so far was answered. */
@@ -410,3 +477,5 @@ export class Lane implements SlotUser {
 /** The server's own words: a script may end in others that begin alike. */
 const isReadOnlyRefusal = ({ message }: ReplyError): boolean =>
   /^READONLY You can't write against a read only \w+\.?/.test(message)
+
+const ignore = (): void => undefined

@@ -24,6 +24,8 @@ export class LeasedConnection implements Holder {
   lost: CenoteError | undefined
   /** Told when the connection is lost while borrowed. */
   onLoss: ((error: CenoteError) => void) | undefined
+  /** Asked about what the server refuses; true: somebody else has taken it over. */
+  refused: ((command: Command, error: ReplyError) => boolean) | undefined
   onPushMessage: ((items: unknown[]) => void) | undefined
   /** The blocking command that is being given up; its refusal is the answer to that. */
   unblocking: Command | undefined
@@ -96,7 +98,7 @@ export class LeasedConnection implements Holder {
       this.judge.fail(command, unblocked(command))
       return
     }
-    this.judge.reject(command, error)
+    if (this.refused?.(command, error) !== true) this.judge.reject(command, error)
   }
 
   onPush(_entry: Entry, items: unknown[]): void {

@@ -17,6 +17,8 @@ import type { Lender, Want } from './permits.js'
 import { Waiter, WaiterQueue } from './waiters.js'
 
 export interface AcquireOptions {
+  /** On a cluster: the lease is of the server that has this key. Without it of any; elsewhere it means nothing. */
+  key?: string | Buffer
   /** How long to wait for a lease, ms. Default `acquireTimeoutMs`. 0 waits without limit. */
   timeoutMs?: number
   signal?: AbortSignal

@@ -18,6 +18,8 @@ export interface LineEvents {
   onLost(error: CenoteError, willReconnect: boolean, silentMs: number): void
   onError(error: CenoteError): void
   onPush(connection: Connection, items: unknown[]): void
+  /** What it carries belongs to its server, and means nothing on another. */
+  readonly bound?: boolean
 }
 
 /** Where a line is counted. */
@@ -34,7 +36,7 @@ export interface LineHome {
  */
 export class Line implements LaneEvents {
   readonly createdAt = monotonic()
-  private readonly lane: Lane
+  private lane: Lane
   private closing = false
   private whenDrained: (() => void) | undefined
   /** Active time until which the server holds a blocking command of ours; Infinity: nobody knows how long. */
@@ -45,9 +47,9 @@ export class Line implements LaneEvents {
   private silentMs = 0
 
   constructor(
-    private readonly means: Means,
-    readonly liveness: Liveness,
-    private readonly home: LineHome,
+    private means: Means,
+    public liveness: Liveness,
+    private home: LineHome,
     private readonly events: LineEvents,
     /** Who uses it, for complaints that there are too few connections. */
     readonly label: string,
@@ -85,12 +87,32 @@ export class Line implements LaneEvents {
     return this.lane.parked
   }
 
+  /** Another server of the same cluster will do as well. */
+  get isMovable(): boolean {
+    return this.events.bound !== true
+  }
+
   get holdsPermit(): boolean {
     return this.lane.holdsPermit
   }
 
   connect(): void {
     this.lane.connect()
+  }
+
+  /** Goes on with another server; what was written to the old one is lost, as with its connection. */
+  move(means: Means, liveness: Liveness, home: LineHome): void {
+    const { lane } = this
+    const error = new ConnectionError('Its server was left')
+    lane.cut(error)
+    const { returned, waiting } = lane.withdraw()
+    lane.destroy(error)
+    this.means = means
+    this.liveness = liveness
+    this.home = home
+    this.lane = new Lane(means, means.options, this)
+    this.lane.connect()
+    this.lane.resume([...returned, ...waiting])
   }
 
   send(command: Command): void {

@@ -63,6 +63,7 @@ export class Liveness {
     private readonly dialer: Dialer,
     private readonly dial: Dial,
     private readonly permits: Permits,
+    private readonly onSilent: () => void = () => undefined,
   ) {}
 
   /** Called on each tick for each connection in use. */
@@ -74,6 +75,7 @@ export class Liveness {
     if (now - Math.max(connection.lastReadAt, connection.owedSince) < silence) return
     if (this.stillSending(entry, now)) return
     this.suspects.add(entry)
+    this.onSilent()
     if (!this.probing && now >= this.nextProbeAt) void this.probe()
   }
 

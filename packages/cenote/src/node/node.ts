@@ -2,7 +2,8 @@ import type { ResolvedOptions } from '../config/options.js'
 import type { LoopClock } from '../connection/clock.js'
 import type { Command } from '../connection/command.js'
 import type { CloseReason, Connection } from '../connection/connection.js'
-import { type CenoteError, ClosedError } from '../errors.js'
+import { type CenoteError, ClosedError, type ReplyError } from '../errors.js'
+import { routingKey } from '../metadata/lookup.js'
 import { Counters } from '../observe/counters.js'
 import type { BreakerState } from '../resilience/breaker.js'
 import type { RetryBudget } from '../resilience/retry-budget.js'
@@ -22,6 +23,7 @@ import { Line, type LineEvents, type LineHome } from './line.js'
 import { Liveness } from './liveness.js'
 import type { Means } from './means.js'
 import type { Permits } from './permits.js'
+import { Upkeep } from './upkeep.js'
 import { Judge } from './verdict.js'
 
 /** What the nodes of a pool share. */
@@ -37,12 +39,16 @@ export interface NodeEvents {
   /** Its first lane takes commands, or no longer. */
   onUp(node: Node): void
   onDown(node: Node, error: CenoteError): void
-  onError(error: CenoteError): void
+  onError(error: CenoteError, node: Node): void
   onPush(connection: Connection, items: unknown[]): void
   /** Commands go to the fallback client from now on, or no longer. */
   onFallback(reason: FallbackReason | undefined): void
   onWarning(message: string): void
   onLineGone(): void
+  /** One of its shared connections owes replies and is silent. */
+  onSilent?(node: Node): void
+  /** See {@link Detour}. */
+  detour?(node: Node, command: Command, error: ReplyError): 'taken' | number | undefined
 }
 
 /** One server and all that belongs to it: how it is dialled, its lanes, leases and lines, whether they live, figures. */
@@ -67,8 +73,7 @@ export class Node implements LaneEvents, LineHome {
   private readonly exclusive: Exclusive
   private everUp = false
   private closed = false
-  /** The name led elsewhere at the last look. */
-  private strayed = false
+  private readonly upkeep = new Upkeep(this)
 
   constructor(
     readonly options: ResolvedOptions,
@@ -83,8 +88,19 @@ export class Node implements LaneEvents, LineHome {
     const credentials = new Credentials(options)
     const dial = this.newDial(options, this.address, credentials, clock)
     this.dialer = this.newDialer(options, this.address, clock)
-    this.liveness = new Liveness(options.watchdogMs, clock, this.dialer, dial, permits)
-    this.means = { options, clock, permits, dialer: this.dialer, dial, credentials, judge: this.judge, counters }
+    this.liveness = new Liveness(options.watchdogMs, clock, this.dialer, dial, permits, () => events.onSilent?.(this))
+    const detour = events.detour && ((command: Command, error: ReplyError) => events.detour!(this, command, error))
+    this.means = {
+      options,
+      clock,
+      permits,
+      dialer: this.dialer,
+      dial,
+      credentials,
+      judge: this.judge,
+      counters,
+      detour,
+    }
     const { fallback } = options
     if (fallback !== undefined) {
       this.fallback = new Fallback(
@@ -139,6 +155,11 @@ export class Node implements LaneEvents, LineHome {
     return this.lanes.find((lane) => lane.isUp)?.connection
   }
 
+  /** The connection of its first lane that takes commands right now. */
+  get connection(): Connection | undefined {
+    return this.first.connection
+  }
+
   private fallbackReason(): FallbackReason | undefined {
     if (this.dialer.isFailing(this.means.dial)) return 'breaker-open'
     return this.everUp ? undefined : 'not-started'
@@ -176,6 +197,73 @@ export class Node implements LaneEvents, LineHome {
   connect(): void {
     for (const lane of this.lanes) lane.connect()
     this.leases.sweep()
+  }
+
+  /** What would be said of commands that belong together; undefined when they would be taken. */
+  refusalOf(commands: readonly Command[]): CenoteError | undefined {
+    if (this.lanes.length === 1) return this.first.refusalOf(commands)
+    for (const [lane, part] of this.choice.split(commands)) {
+      const refusal = lane.refusalOf(part)
+      if (refusal !== undefined) return refusal
+    }
+    return undefined
+  }
+
+  /** Commands accepted before, which go on here. */
+  resume(commands: readonly Command[]): void {
+    const keyed = commands.find(({ spec, args }) => routingKey(spec, args) !== undefined)
+    const lane = this.lanes.length === 1 ? this.first : this.choice.of(keyed ?? commands[0]!)
+    lane.resume(commands)
+  }
+
+  /** Gives up what its lanes have not written, see {@link Lane.withdraw}. */
+  withdraw(): { returned: Command[]; waiting: Command[] } {
+    const parts = this.lanes.map((lane) => lane.withdraw())
+    return { returned: parts.flatMap(({ returned }) => returned), waiting: parts.flatMap(({ waiting }) => waiting) }
+  }
+
+  /** Resolves once everything on its shared connections was answered or lost; undefined when nothing is. */
+  settled(): Promise<void> | undefined {
+    const parts = this.lanes.flatMap((lane) => lane.settled() ?? [])
+    return parts.length === 0 ? undefined : Promise.all(parts).then(() => undefined)
+  }
+
+  /** Another server has taken its place: what is under way is answered, and nothing new is opened. */
+  retire(): void {
+    const error = new ClosedError('The server left the cluster')
+    for (const lane of this.lanes) lane.rest(error)
+    void this.leases.drain()
+  }
+
+  /** How long its shared connections have owed replies in silence, ms. */
+  silence(now: number): number {
+    const owing = this.lanes.flatMap((lane) => lane.entries).filter(({ connection }) => connection.inFlight > 0)
+    return Math.max(
+      0,
+      ...owing.map(({ connection: { lastReadAt, owedSince } }) => now - Math.max(lastReadAt, owedSince)),
+    )
+  }
+
+  /** Commands that wait for one of its shared connections. */
+  get parked(): number {
+    return this.lanes.reduce((count, lane) => count + lane.parked, 0)
+  }
+
+  /** What was refused becomes fit to be sent again, here or elsewhere, and does not count as an attempt. */
+  restart(command: Command): readonly Command[] {
+    const whole = this.judge.restart(command, true)
+    this.judge.forgive(whole)
+    return whole
+  }
+
+  /** Its deadline has passed before it got to any server. */
+  expire(command: Command): void {
+    this.judge.expire(command, undefined, this.dialer.lastFailure?.message)
+  }
+
+  /** Another server has taken its place: drops the shared connections; what they had not written can be withdrawn. */
+  cut(error: CenoteError): void {
+    for (const lane of this.lanes) lane.cut(error)
   }
 
   /** Puts a command on its lane: the only one, or the one its first key belongs to. */
@@ -227,6 +315,10 @@ export class Node implements LaneEvents, LineHome {
     return this.exclusive.cancel(command, reason)
   }
 
+  fail(command: Command, error: CenoteError): void {
+    this.judge.fail(command, error)
+  }
+
   /** A lease without waiting, if one can be had like that. */
   tryAcquire(label: string): LeasedConnection | undefined {
     return this.leases.tryAcquire(label)
@@ -249,9 +341,22 @@ export class Node implements LaneEvents, LineHome {
     const dial = this.newDial(options, address, credentials, means.clock)
     const dialer = same ? this.dialer : this.newDialer(options, address, means.clock)
     const liveness = same ? this.liveness : new Liveness(options.watchdogMs, means.clock, dialer, dial, means.permits)
-    const line = new Line({ ...means, options, credentials, dialer, dial }, liveness, this, events, label)
+    const line = new Line(
+      { ...means, options, credentials, dialer, dial, detour: undefined },
+      liveness,
+      this,
+      events,
+      label,
+    )
     this.lines.add(line)
     return line
+  }
+
+  /** A line whose user does not mind goes on with another server. */
+  moveLine(line: Line, to: Node): void {
+    this.lines.delete(line)
+    to.lines.add(line)
+    line.move({ ...to.means, options: line.options, detour: undefined }, to.liveness, to)
   }
 
   onLineGone(line: Line): void {
@@ -294,50 +399,20 @@ export class Node implements LaneEvents, LineHome {
 
   /** The housekeeper's round: what is idle for too long, or old, goes. */
   sweep(): void {
-    if (this.closed) return
-    this.leases.sweep()
-    for (const lane of this.lanes) if (lane.entry?.isOld === true) lane.renew()
+    if (!this.closed) this.upkeep.sweep()
   }
 
   /** The active check: whoever is silent on purpose, or has nothing to say, is asked. */
-  async check(): Promise<void> {
-    const shared = this.lanes.flatMap(({ entry }) => entry ?? [])
-    // Nobody waits for the answers: who gives none is a matter of the watchdog.
-    for (const entry of [...shared, ...this.leases.idleEntries]) void this.liveness.ask(entry)
-    const own = [...this.lines].flatMap((line) => (line.liveness === this.liveness ? line.check() : []))
-    const leased = [...this.leases.out].map(({ entry }) => entry)
-    await this.liveness.checkWaiting([...leased, ...own], this.messenger)
-    await this.followName()
-  }
-
-  /** The name may lead elsewhere by now while the old server still answers: its connections are replaced in order. */
-  private async followName(): Promise<void> {
-    const endpoints = await this.address.endpoints().catch(() => undefined)
-    if (endpoints === undefined || this.closed) return
-    const known = new Set(endpoints.map(({ address }) => address))
-    const strays = ({ endpoint }: Connection) => endpoint.address !== undefined && !known.has(endpoint.address)
-    const isStray = (entry: Entry | undefined) => entry !== undefined && strays(entry.connection)
-    // Names with more addresses than fit an answer show another part of them each time: one miss is no move.
-    const stray = this.lanes.some(({ entry }) => isStray(entry))
-    const moved = this.strayed && stray
-    this.strayed = stray
-    if (!moved) return
-    for (const lane of this.lanes) if (isStray(lane.entry)) lane.renew()
-    this.leases.retire(strays)
-    for (const line of this.lines) if (isStray(line.entry)) line.reconnect(new ClosedError('The name leads elsewhere'))
+  check(): Promise<void> {
+    return this.closed ? Promise.resolve() : this.upkeep.check(this.messenger)
   }
 
   /** Asks for the password anew and authenticates every live connection with it. */
   renewCredentials(): void {
-    const renew = (connection: Connection): void => {
-      this.means.credentials.renew(connection).catch((error: CenoteError) => {
-        this.counters.lastError = error.message
-        if (!this.closed) this.events.onError(error)
-      })
-    }
-    for (const lane of this.lanes) for (const { connection } of lane.entries) renew(connection)
-    this.leases.renewCredentials(renew)
-    for (const line of this.lines) line.renewCredentials()
+    this.upkeep.renewCredentials(this.means.credentials, (error) => {
+      this.counters.lastError = error.message
+      if (!this.closed) this.events.onError(error, this)
+    })
   }
 
   /** Opens the lanes anew; the old connections have `graceMs` to answer what they owe. */
@@ -350,11 +425,11 @@ export class Node implements LaneEvents, LineHome {
   }
 
   onDialFailed(_lane: Lane, error: CenoteError): void {
-    this.events.onError(error)
+    this.events.onError(error, this)
   }
 
   onLeaseDialFailed(error: CenoteError): void {
-    this.events.onError(error)
+    this.events.onError(error, this)
   }
 
   onUp(lane: Lane, { connection }: Entry): void {
@@ -381,7 +456,7 @@ export class Node implements LaneEvents, LineHome {
   }
 
   onError(error: CenoteError): void {
-    this.events.onError(error)
+    this.events.onError(error, this)
   }
 
   /** Refuses new borrowers; resolves when every lease has come back. */

@@ -1,6 +1,7 @@
 import type { ResolvedOptions } from '../config/options.js'
 import type { LoopClock } from '../connection/clock.js'
 import {
+  ASKING,
   type Command,
   IDEMPOTENT,
   INTERNAL,
@@ -42,6 +43,8 @@ function isCertainlyNotRun(command: Command): boolean {
 /** Says what becomes of commands that did not simply succeed, and counts it. No queue and no socket in here. */
 export class Judge {
   private creditedReplies = 0
+  /** Sends that another server, or the same one later, was to take: they do not count as attempts. */
+  private readonly forgiven = new WeakMap<Command, number>()
 
   constructor(
     private readonly options: ResolvedOptions,
@@ -101,11 +104,17 @@ export class Judge {
     if (whole.length > 1) command.batch?.restart?.()
     for (const member of whole) {
       member.stage = WAITING
+      member.flags &= ~ASKING
       // A refusal makes nothing certain that an earlier loss has left open.
       if (!refused) member.flags &= ~REFUSED
       else if (member.attempts <= 1) member.flags |= REFUSED
     }
     return whole
+  }
+
+  /** Refused through no fault of its own or of its server. */
+  forgive(commands: readonly Command[]): void {
+    for (const command of commands) this.forgiven.set(command, (this.forgiven.get(command) ?? 0) + 1)
   }
 
   /** A command lost its connection: true when it, and all it belongs to, may be sent again; otherwise settled here. */
@@ -120,7 +129,8 @@ export class Judge {
       if (whole.length > 1) this.restart(command, true)
       return true
     }
-    if (isRepeatable(command) && command.attempts < this.options.retry.attempts && this.takeRetry()) {
+    const attempts = command.attempts - (this.forgiven.get(command) ?? 0)
+    if (isRepeatable(command) && attempts < this.options.retry.attempts && this.takeRetry()) {
       this.restart(command, false)
       return true
     }

@@ -33,4 +33,21 @@ export class Counters {
   onClosed(reason: string): void {
     this.closed[reason] = (this.closed[reason] ?? 0) + 1
   }
+
+  /** Takes over the counts of a server that is gone. */
+  absorb(other: Counters): void {
+    this.ok += other.ok
+    this.rejected += other.rejected
+    this.notSent += other.notSent
+    this.unknown += other.unknown
+    this.retried += other.retried
+    this.acquireTimeouts += other.acquireTimeouts
+    this.dialAttempts += other.dialAttempts
+    this.dialFailures += other.dialFailures
+    this.bytesRead += other.bytesRead
+    this.bytesWritten += other.bytesWritten
+    for (const [reason, count] of Object.entries(other.closed)) this.closed[reason] = (this.closed[reason] ?? 0) + count
+    this.latency.add(other.latency)
+    this.acquire.add(other.acquire)
+  }
 }

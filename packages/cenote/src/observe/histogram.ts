@@ -38,13 +38,15 @@ export class Histogram {
   static sum(histograms: readonly Histogram[]): Histogram {
     if (histograms.length === 1) return histograms[0]!
     const total = new Histogram()
-    for (const one of histograms) {
-      total.count += one.count
-      total.sum += one.sum
-      total.maximum = Math.max(total.maximum, one.maximum)
-      for (let i = 0; i < BUCKETS; i++) total.buckets[i]! += one.buckets[i]!
-    }
+    for (const one of histograms) total.add(one)
     return total
+  }
+
+  add(other: Histogram): void {
+    this.count += other.count
+    this.sum += other.sum
+    this.maximum = Math.max(this.maximum, other.maximum)
+    for (let i = 0; i < BUCKETS; i++) this.buckets[i]! += other.buckets[i]!
   }
 
   /** Value below which the given fraction of recordings lies, ms. */

@@ -1,7 +1,7 @@
 import type { ResolvedOptions } from '../config/options.js'
 import { LoopClock, type Ticker } from '../connection/clock.js'
 import type { Command } from '../connection/command.js'
-import type { Connection } from '../connection/connection.js'
+import { type Connection, describeEndpoint } from '../connection/connection.js'
 import { type CenoteError, ClosedError } from '../errors.js'
 import type { RunOptions } from '../node/exclusive.js'
 import type { FallbackReason } from '../node/fallback.js'
@@ -15,6 +15,9 @@ import { Counters } from '../observe/counters.js'
 import type { HealthReport, PoolStats } from '../observe/report.js'
 import { RetryBudget } from '../resilience/retry-budget.js'
 import { monotonic } from '../timers.js'
+import { Cluster } from '../topology/cluster/cluster.js'
+import type { ClusterEvents } from '../topology/cluster/membership.js'
+import type { Server } from '../topology/cluster/servers.js'
 import { Standalone } from '../topology/standalone.js'
 import type { Topology } from '../topology/topology.js'
 import { HEALTH_TIMEOUT_MS, judgeHealth } from './health.js'
@@ -34,6 +37,10 @@ export interface PoolEvents {
   onWarning(message: string): void
   /** What else is amiss above the pool, for `health()`. */
   complaints(): readonly string[]
+  /** On a cluster: a server came or went, has a problem of its own, or all were asked who has which slot. */
+  onServer?(server: Server, isMember: boolean): void
+  onServerError?(server: Server, error: CenoteError): void
+  onSurveyed?(): void
 }
 
 /** How often idle and old connections are looked at, ms, unless their limits ask for more. */
@@ -62,8 +69,11 @@ export class Pool implements Ticker, NodeEvents {
     this.permits = new Permits(options.maxConnections, options.lanes)
     const retryBudget = new RetryBudget(options.retry.budget)
     const shared: Shared = { clock: this.clock, permits: this.permits, retryBudget }
-    this.topology = new Standalone(new Node(options, shared, this))
-    this.judge = new Judge(options, this.counters, this.clock, this.topology.describe(), retryBudget)
+    this.judge = new Judge(options, this.counters, this.clock, describeServer(options), retryBudget)
+    this.topology =
+      options.cluster === undefined
+        ? new Standalone(new Node(options, shared, this))
+        : new Cluster(options, shared, this.judge, this.clusterEvents)
     const sweepEvery = Math.min(SWEEP_MS, options.idleTimeoutMs || SWEEP_MS, options.maxLifetimeMs || SWEEP_MS)
     const { healthCheckIntervalMs, credentialsRefreshMs } = options
     this.housekeeper = new Housekeeper(
@@ -202,6 +212,24 @@ export class Pool implements Ticker, NodeEvents {
     await Promise.all(this.topology.nodes.map((node) => node.check()))
   }
 
+  private get clusterEvents(): ClusterEvents {
+    const { events } = this
+    return {
+      onConnecting: () => this.onConnecting(),
+      onUp: () => this.onUp(),
+      onDown: (error) => events.onLost(error, !this.closing),
+      onError: (error) => this.onError(error),
+      onPush: (connection, items) => this.onPush(connection, items),
+      onFallback: (reason) => this.onFallback(reason),
+      onWarning: (message) => this.onWarning(message),
+      onLineGone: () => this.onLineGone(),
+      onServer: (server, isMember) => events.onServer?.(server, isMember),
+      onServerError: (server, error) => events.onServerError?.(server, error),
+      onSurveyed: () => events.onSurveyed?.(),
+      onGone: (counters) => this.counters.absorb(counters),
+    }
+  }
+
   onConnecting(): void {
     this.events.onConnecting()
   }
@@ -301,4 +329,8 @@ export class Pool implements Ticker, NodeEvents {
     this.drained()
     this.rest()
   }
+}
+
+function describeServer({ host, port, path, cluster }: ResolvedOptions): string {
+  return cluster === undefined ? describeEndpoint({ host, port, path }) : 'the cluster'
 }

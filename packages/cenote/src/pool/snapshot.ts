@@ -69,9 +69,14 @@ export function takeSnapshot(pool: Figures, status: string): PoolStats {
     },
     closed: closedByReason(counters),
     bytes: {
-      read: sum(nodes, (node) => node.closedBytesRead) + sum(all, (connection: Connection) => connection.bytesRead),
+      read:
+        pool.counters.bytesRead +
+        sum(nodes, (node) => node.closedBytesRead) +
+        sum(all, (connection: Connection) => connection.bytesRead),
       written:
-        sum(nodes, (node) => node.closedBytesWritten) + sum(all, (connection: Connection) => connection.bytesWritten),
+        pool.counters.bytesWritten +
+        sum(nodes, (node) => node.closedBytesWritten) +
+        sum(all, (connection: Connection) => connection.bytesWritten),
     },
     loopLagMs: clock.lagMs,
     breaker: breakerOf(nodes),

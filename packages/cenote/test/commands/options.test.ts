@@ -65,7 +65,6 @@ describe('options', () => {
       /Unknown option maxRetriesPerReqest; did you mean .*maxRetriesPerRequest/,
     )
     expect(() => new RedisPool({ sentinels: [{ host: 'h' }], name: 'mymaster' })).toThrow(/Sentinel/)
-    expect(() => new RedisPool({ cluster: ['h:7000'] })).toThrow(/Cluster/)
     expect(() => new RedisPool({ replyMapping: 'resp3', protocol: 2 })).toThrow(/protocol 3/)
     expect(() => new RedisPool({ enableOfflineQueue: 'no' as never })).toThrow(
       /enableOfflineQueue must be true or false/,
