@@ -245,8 +245,8 @@ export const pathFaults: readonly Scenario[] = [
     long: true,
     timeoutMs: 10_000,
     pool: { connectTimeoutMs: 10_000 },
-    // TLS and the greeting are a round trip each, and so is the command.
-    servedWithinMs: 5_000,
+    // TLS, the greeting, the question whether data are loaded, and the command: a round trip of 1.2 s each.
+    servedWithinMs: 6_000,
     async run(world) {
       world.injected()
       world.proxy.delay = () => 600

@@ -19,6 +19,8 @@ export class ExecutionLog {
   private executions: Map<string, number> | undefined
   private ids: Set<string> | undefined
   private since = 0
+  /** Of every server there has been. */
+  private readonly serverPorts = new Set<number>()
 
   /** @param servers asked again and again, so that new and restarted ones are listened to as well */
   constructor(
@@ -65,12 +67,11 @@ export class ExecutionLog {
   private pushes(): Map<string, number> {
     if (this.executions !== undefined) return this.executions
     const found = new Map<string, number>()
-    const ports = this.ports()
     for (const { origin, command } of this.lines()) {
       const push = /^"rpush" "([^"]*)" "([^"]*)"$/i.exec(command)
       if (push === null || origin.startsWith('unix:')) continue
       // Replicas run what their primary sends; that comes from a port that a server listens at.
-      if (ports.has(Number(origin.slice(origin.lastIndexOf(':') + 1)))) continue
+      if (this.serverPorts.has(Number(origin.slice(origin.lastIndexOf(':') + 1)))) continue
       const key = `${push[1]} ${push[2]}`
       found.set(key, (found.get(key) ?? 0) + 1)
     }
@@ -88,6 +89,7 @@ export class ExecutionLog {
   }
 
   private attach(): void {
+    for (const port of this.ports()) this.serverPorts.add(port)
     for (const server of this.servers()) {
       if (!server.running) continue
       if (this.taps.some((tap) => tap.server === server && tap.socket !== undefined)) continue

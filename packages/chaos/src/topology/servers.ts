@@ -26,6 +26,8 @@ export interface Servers {
   members(group: number): readonly RedisServer[]
   /** Asks whoever owns the key now. */
   ask(key: string, ...command: string[]): Promise<RawReply>
+  /** Whether the groups are led by whom they were led by at the start; a busy machine has servers suspect each other. */
+  isSteady(groups: readonly number[]): Promise<boolean>
   stop(): Promise<void>
 }
 
@@ -42,6 +44,7 @@ export function clusterServers(cluster: RedisCluster, tagsPerPrimary: number): S
     }
   }
   const { length } = ranges
+  const primaries = [...cluster.primaries]
   const members = (group: number) => {
     const primary = cluster.primaries[group]!
     return cluster.nodes
@@ -57,6 +60,10 @@ export function clusterServers(cluster: RedisCluster, tagsPerPrimary: number): S
     ports: () => new Set(cluster.nodes.flatMap(({ server, port }) => [server.port, port])),
     members,
     ask: (key, ...command) => cluster.ask(key, ...command),
+    isSteady: async (groups) => {
+      const roles = await Promise.all(groups.map((group) => primaries[group]!.role().catch(() => 'down')))
+      return roles.every((role) => role === 'primary')
+    },
     stop: () => cluster.stop(),
   }
 }
@@ -72,6 +79,7 @@ export function sentinelServers(set: SentinelSet, name: string): Servers {
     ports: () => new Set(set.group(name).map(({ port }) => port)),
     members: () => set.group(name),
     ask: async (_key, ...command) => (await set.primary(name)).command(...command),
+    isSteady: async (groups) => groups.length === 0 || (await set.primary(name)) === set.group(name)[0],
     stop: () => set.stop(),
   }
 }

@@ -19,20 +19,19 @@ const feed: Kind = {
       if (typeof told === 'string') delivered.set(told, (delivered.get(told) ?? 0) + 1)
     }
     const left = await countEach(truth, 'queue')
-    const missing = new Array<number>(truth.keys.shards).fill(0)
+    const missing: Call[][] = Array.from({ length: truth.keys.shards }, () => [])
     for (const call of of('feed')) {
       const times = (delivered.get(call.id) ?? 0) + (left.get(call.id) ?? 0)
       // A BLPOP that the server forgot leaves its element there.
       if (times > 1 && !truth.forgetful(call.shard)) flaws.elementsTwice++
       if (times > 0 && certainlyNot(call)) flaws.falseNo++
-      if (times === 0 && call.verdict === 'ok' && !truth.forgetful(call.shard) && truth.lost(call))
-        missing[call.shard]!++
+      if (times === 0 && call.verdict === 'ok' && !truth.forgetful(call.shard)) missing[call.shard]!.push(call)
     }
     // Who was not told what became of the BLPOP may have been sent an element by the server.
     for (const { verdict, shard } of pops) {
-      if (verdict === undefined || verdict === 'unknown' || verdict === 'unsaid') missing[shard]!--
+      if (verdict === undefined || verdict === 'unknown' || verdict === 'unsaid') missing[shard]!.pop()
     }
-    flaws.elementsLost += missing.reduce((sum, count) => sum + Math.max(0, count), 0)
+    flaws.elementsLost += missing.flat().filter((call) => truth.lost(call)).length
   },
 }
 
