@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { wholeNumber } from './arguments.js'
 import { scenarios } from './faults/all.js'
 import { head, line } from './report.js'
 import { type FaultResult, runFault } from './run.js'
@@ -37,8 +38,8 @@ async function main(): Promise<number> {
     process.stdout.write(`${USAGE}\n`)
     return 0
   }
-  const firstSeed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed)
-  const runs = Number(values.runs)
+  const firstSeed = values.seed === undefined ? Date.now() % 1_000_000 : wholeNumber('seed', values.seed)
+  const runs = wholeNumber('runs', values.runs, 1)
   const topology = readTopology(values.topology)
   if (topology === 'unknown') return 2
   if (topology !== undefined) {
@@ -108,4 +109,7 @@ async function bounded(fault: string, seed: number, start: () => Promise<FaultRe
 // Leaving by exit() lets what was made clean up after itself.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 
-process.exitCode = await main()
+process.exitCode = await main().catch((error: Error) => {
+  process.stderr.write(`${error.message}\n`)
+  return 2
+})

@@ -5,6 +5,8 @@ import { runHere } from './run.js'
 const [name, seed] = process.argv.slice(2)
 const scenario = scenarios.find((one) => one.name === name)
 if (scenario === undefined) throw new Error(`There is no fault ${name}`)
+// Without a parent nobody wants the result.
+process.once('disconnect', () => process.exit(1))
 // A fault may have the application throw; what is thrown outside any call would end the process.
 process.on('uncaughtException', (error) => {
   if (!(error as { expected?: true }).expected) {

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { FaultResult } from './run.js'
 
@@ -36,10 +36,10 @@ export function runInOwnProcess(fault: string, seed: number): Promise<FaultResul
   })
 }
 
-/** Stops a process for a while. */
-export function freeze(child: ChildProcess, milliseconds: number): void {
-  child.kill('SIGSTOP')
-  setTimeout(() => child.kill('SIGCONT'), milliseconds)
+/** Stops a process for a while. Whoever asked for it may be gone by then, so it is no timer here that has it go on. */
+export function freeze({ pid }: ChildProcess, milliseconds: number): void {
+  const script = `kill -s STOP ${pid}; sleep ${milliseconds / 1_000}; kill -s CONT ${pid}`
+  spawn('/bin/sh', ['-c', script], { detached: true, stdio: 'ignore' }).unref()
 }
 
 type Message = { readonly freezeMs: number } | { readonly result: FaultResult }

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { wholeNumber } from '../arguments.js'
 import { readTopology } from '../topology/cli.js'
 import { measureTopologyGoals } from '../topology/goals.js'
 import { measureFleet } from './fleet.js'
@@ -46,5 +47,6 @@ if (wanted('fleet')) {
 }
 if (values.help) process.stdout.write(`${USAGE}\n`)
 if (topology === 'unknown') verdicts.push(false)
-else if (topology !== undefined) await measureTopologyGoals(topology, values.client, Number(values.rounds), report)
+else if (topology !== undefined)
+  await measureTopologyGoals(topology, values.client, wholeNumber('rounds', values.rounds, 1), report)
 process.exitCode = verdicts.every(Boolean) ? 0 : 1

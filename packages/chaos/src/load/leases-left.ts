@@ -1,4 +1,4 @@
-import type { Lease, RedisPool } from 'cenote'
+import type { AcquireOptions, Lease, RedisPool } from 'cenote'
 
 const LIMIT_MS = 2_000
 
@@ -22,4 +22,16 @@ export async function leasesLeft(pool: RedisPool): Promise<string[]> {
   const subscribers = pool.stats().connections.leased
   if (subscribers > leased) found.push(`${subscribers} leases are out after all were returned`)
   return found.length === 0 ? [] : [`${found.length} of ${free} leases cannot be borrowed any more (${found[0]})`]
+}
+
+/** The same where connections belong to several servers: one lease of each shard can be borrowed, and works. */
+export async function leasesLeftOf(pool: RedisPool, keys: readonly string[]): Promise<string[]> {
+  const found: string[] = []
+  for (const key of keys) {
+    const options = { timeoutMs: LIMIT_MS, label: 'after the load', key } as AcquireOptions
+    await pool
+      .withConnection((lease) => lease.call('EXISTS', key), options)
+      .catch((error: Error) => found.push(`a lease for ${key}: ${error.name}: ${error.message}`))
+  }
+  return found
 }

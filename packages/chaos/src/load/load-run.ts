@@ -5,7 +5,7 @@ import type { Random } from '../random.js'
 import { type Audit, audit } from './invariants.js'
 import type { Keys, Truth } from './kind.js'
 import { LagMeter } from './lag-meter.js'
-import { leasesLeft } from './leases-left.js'
+import { leasesLeft, leasesLeftOf } from './leases-left.js'
 import { SubscriptionLoad } from './subscription.js'
 import { type Role, Workload } from './workload.js'
 
@@ -68,7 +68,13 @@ export class LoadRun {
 
   /** What is wrong with the pool itself, when the client is one. */
   async leasesLeft(): Promise<string[]> {
-    return this.pool === undefined ? [] : leasesLeft(this.pool)
+    if (this.pool === undefined) return []
+    const { keys } = this.plan
+    if (!keys.spread) return leasesLeft(this.pool)
+    return leasesLeftOf(
+      this.pool,
+      keys.tags.map((_, shard) => keys.of('known', shard)),
+    )
   }
 
   async close(): Promise<void> {

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { wholeNumber } from '../arguments.js'
 import { scenarios } from '../faults/all.js'
 import { freeze } from '../own-process.js'
 import type { FaultResult } from '../run.js'
@@ -67,7 +68,7 @@ async function main(): Promise<number> {
     const run = {
       faults: fault,
       clients: client,
-      seed: Number(values.seed),
+      seed: wholeNumber('seed', values.seed),
       runs: 1,
       short: false,
       messages,

@@ -12,7 +12,7 @@ if (scenario === undefined || open === undefined) throw new Error(`No fault ${fa
 let uncaught = 0
 process.on('uncaughtException', () => uncaught++)
 process.on('unhandledRejection', () => uncaught++)
-process.once('SIGTERM', () => process.exit(1))
+for (const end of ['SIGTERM', 'disconnect']) process.once(end, () => process.exit(1))
 // What every client can do: who blocks, borrows or subscribes needs each client's own way of doing so.
 const result = await runHere({ ...scenario, roles: scenario.roles ?? commandLoad() }, Number(seed), open)
 process.send?.({ ...result, uncaught }, () => process.exit(0))

@@ -36,6 +36,12 @@ export async function runTopologies(run: TopologyRun, judged: boolean): Promise<
     process.stderr.write(`There is no fault ${unknown} for ${run.topology}; --list names them\n`)
     return 2
   }
+  const stranger = run.clients?.find((name) => !(name in topologyClients[run.topology]))
+  if (stranger !== undefined) {
+    const names = Object.keys(topologyClients[run.topology]).join(', ')
+    process.stderr.write(`There is no client ${stranger} for ${run.topology}; there are ${names}\n`)
+    return 2
+  }
   const faults = known.filter(
     ({ name, long }) => (run.faults === undefined || run.faults.includes(name)) && !(run.short && long === true),
   )

@@ -12,7 +12,7 @@ if (scenario === undefined || open === undefined) throw new Error(`No fault ${fa
 let uncaught = 0
 process.on('uncaughtException', () => uncaught++)
 process.on('unhandledRejection', () => uncaught++)
-process.once('SIGTERM', () => process.exit(1))
+for (const end of ['SIGTERM', 'disconnect']) process.once(end, () => process.exit(1))
 const result = await runTopologyFault(scenario, Number(seed), open).catch((error: Error) => ({
   failed: firstLines(error),
 }))

@@ -1,4 +1,4 @@
-import { createPool, type PoolOptions } from 'cenote'
+import { type AcquireOptions, createPool, type PoolOptions } from 'cenote'
 import { type CenoteClient, cenoteOver } from '../../cenote-client.js'
 import type { SubscriptionListener } from '../../client.js'
 import type { OpenTopologyClient, TopologyAddress } from '../scenario.js'
@@ -27,6 +27,12 @@ export const cenoteTopology: OpenTopologyClient = (address: TopologyAddress): Ce
   const client = cenoteOver(pool)
   return {
     ...client,
+    // On a cluster a lease is of the node that owns the key.
+    exclusive: (key, work) =>
+      pool.withConnection(
+        (lease) => work(lease),
+        address.topology === 'cluster' ? ({ key } as AcquireOptions) : undefined,
+      ),
     ssubscribe: async (channels: readonly string[], listener: SubscriptionListener) => {
       pool.on('smessage', (channel: string, message: string) => listener.onMessage(channel, message))
       pool.on('gap', (gap: { from: number; to: number }) => listener.onGap(gap.from, gap.to))
