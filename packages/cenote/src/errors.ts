@@ -202,6 +202,41 @@ export class RedirectionError extends CenoteError {
   }
 }
 
+/** One of several parts that a command was divided into on a cluster. */
+export interface CommandPart {
+  /** What it was for: keys, or `undefined` where all of a server was meant. */
+  readonly keys: readonly (string | Buffer)[] | undefined
+  /** `host:port`; undefined when it got to no server. */
+  readonly server: string | undefined
+  readonly outcome: 'ok' | FailureOutcome
+  readonly error: Error | undefined
+}
+
+/** On a cluster: a command was divided over several servers, and not every part succeeded. `parts` says which. */
+export class PartialError extends CenoteError {
+  /** Not enumerable: it has keys. */
+  declare readonly parts: readonly CommandPart[]
+
+  constructor(what: string, parts: readonly CommandPart[]) {
+    const failed = parts.filter(({ error }) => error !== undefined)
+    const outcomes = new Set(failed.map(({ outcome }) => outcome))
+    const [only] = outcomes
+    // With some parts done, or lost, the whole is neither done nor undone.
+    const outcome = failed.length === parts.length && outcomes.size === 1 ? (only as FailureOutcome) : 'unknown'
+    super(
+      'CENOTE_PARTIAL',
+      outcome,
+      `${failed[0]?.error?.message ?? 'failed'} (${what}: ${failed.length} of ${parts.length} parts failed, on ` +
+        `${[...new Set(failed.map(({ server }) => server ?? 'no server'))].join(', ')}; see parts)`,
+      { cause: failed[0]?.error },
+    )
+    Object.defineProperty(this, 'parts', { value: parts })
+  }
+  static {
+    PartialError.prototype.name = 'PartialError'
+  }
+}
+
 /** On a cluster: no server told which of them has which slots. The text begins as ioredis'. */
 export class ClusterAllFailedError extends ConnectionError {
   /** What the server said that was asked last. */

@@ -18,6 +18,7 @@ import type { CommandArg } from '../wire/encode.js'
 import { type ArgumentInput, callBack, normalizeArgs, takeCallback } from './args.js'
 import type { BatchEntry } from './batch.js'
 import type { ViewTarget } from './call-view.js'
+import { ClusterRouter } from './cluster-router.js'
 import type { Core } from './core.js'
 import { protectedly } from './foreign.js'
 import type { Lease, LeaseContext } from './lease.js'
@@ -95,9 +96,14 @@ export class Client implements RouterContext, LeaseContext, ViewTarget {
       const pool = new Pool(this.options, this.poolEvents)
       this.core = pool
       this.carrier = pool
-      this.router = new PoolRouter(this, pool, (watching) => {
+      const onWatching = (watching: boolean): void => {
         this.attentive = watching || this.options.showFriendlyErrorStack
-      })
+      }
+      const { cluster } = pool
+      this.router =
+        cluster === undefined
+          ? new PoolRouter(this, pool, onWatching)
+          : new ClusterRouter(this, pool, cluster, onWatching)
     }
   }
 
@@ -114,6 +120,7 @@ export class Client implements RouterContext, LeaseContext, ViewTarget {
       onLeak: (label, heldMs, stack) => this.emit('leak', { label, heldMs, stack }),
       onWarning: (message) => this.warn(message),
       complaints: () => this.router.complaints,
+      onSurveyed: () => this.router.onSurveyed(),
     }
   }
 
@@ -276,7 +283,7 @@ export class Client implements RouterContext, LeaseContext, ViewTarget {
   }
 
   get subscriptionCount(): number {
-    return this.router.subscriptions.count
+    return this.router.subscriptionCount
   }
 
   connect(): Promise<void> {

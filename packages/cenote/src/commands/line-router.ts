@@ -16,7 +16,7 @@ export class LineRouter extends Router {
 
   protected place(command: Command): void {
     if ((command.spec.flags & FLAG.SUBSCRIBE) !== 0) {
-      this.subscriptions.dispatch(command)
+      this.subscribe(command)
       return
     }
     if (this.handles(command)) return

@@ -1,5 +1,5 @@
 import type { Command } from '../connection/command.js'
-import type { CenoteError } from '../errors.js'
+import type { CenoteError, ReplyError } from '../errors.js'
 import { callFlags, FLAG, isBlockingCall } from '../metadata/lookup.js'
 import type { LeasedConnection } from '../node/leased-connection.js'
 import type { AcquireOptions } from '../node/leases.js'
@@ -34,7 +34,7 @@ export class PoolRouter extends Router {
   /** @param onWatching told when ordinary commands begin, or cease, to need a look */
   constructor(
     context: RouterContext,
-    private readonly pool: Pool,
+    protected readonly pool: Pool,
     private readonly onWatching: (watching: boolean) => void,
   ) {
     super(context, pool)
@@ -44,7 +44,7 @@ export class PoolRouter extends Router {
     const { spec, args } = command
     const { name } = spec
     if (unordered && (spec.flags & SPECIAL) === 0) this.pool.sendAll([command], true)
-    else if ((spec.flags & FLAG.SUBSCRIBE) !== 0) this.subscriptions.dispatch(command)
+    else if ((spec.flags & FLAG.SUBSCRIBE) !== 0) this.subscribe(command)
     else if (name === 'watch' || name === 'multi') {
       this.watches ??= new WatchRegistry(this.watchHome, this.onWatching)
       this.watches.begin(command, promise, hasCallback)
@@ -59,6 +59,7 @@ export class PoolRouter extends Router {
     const { name } = command.spec
     if (name === 'select' || name === 'quit') return false
     if (session.state === 'open') {
+      if (this.isElsewhere(session, command)) return false
       session.send(command)
       return true
     }
@@ -67,6 +68,11 @@ export class PoolRouter extends Router {
     if (name === 'exec') this.pool.fail(command, session.refusal())
     else command.succeed('OK')
     return true
+  }
+
+  /** What a watching caller asks of another server goes there, outside of its transaction. */
+  protected isElsewhere(_session: WatchSession, _command: Command): boolean {
+    return false
   }
 
   /** A blocking command gives up its place in the order and runs on a connection of its own. */
@@ -141,14 +147,21 @@ export class PoolRouter extends Router {
     const { context, pool } = this
     return {
       watchTimeoutMs: context.options.watchTimeoutMs,
-      leaseInOrder: async (label: string): Promise<LeasedConnection> => {
-        const [leased] = await Promise.all([pool.acquire({ label }), pool.answered()])
+      leaseInOrder: async (label, key): Promise<LeasedConnection> => {
+        const terms = key === undefined ? { label } : { label, key }
+        const [leased] = await Promise.all([pool.acquire(terms), pool.answered()])
         return leased
       },
+      isElsewhere: (error) => this.isRedirect(error),
       limit: (command) => context.limit(command),
       fail: (command, error) => pool.fail(command, error),
       prefixKeys: (spec, args) => context.prefix(spec, args),
     }
+  }
+
+  /** The server refused because another one has the keys. */
+  protected isRedirect(_error: ReplyError): boolean {
+    return false
   }
 
   protected sendSubscription(command: Command): void {

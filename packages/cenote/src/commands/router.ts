@@ -100,11 +100,20 @@ export abstract class Router {
   protected withoutSubscriptions(commands: readonly Command[]): readonly Command[] {
     const subscribes = ({ spec, flags }: Command) => (spec.flags & FLAG.SUBSCRIBE) !== 0 && (flags & TRANSACTION) === 0
     if (!commands.some(subscribes)) return commands
-    for (const command of commands) if (subscribes(command)) this.subscriptions.dispatch(command)
+    for (const command of commands) if (subscribes(command)) this.subscribe(command)
     return commands.filter((command) => !subscribes(command))
   }
 
+  /** SUBSCRIBE and its kin. */
+  protected subscribe(command: Command): void {
+    this.subscriptions.dispatch(command)
+  }
+
   protected abstract sendSubscription(command: Command): void
+
+  get subscriptionCount(): number {
+    return this.subscriptions.count
+  }
 
   /** A SELECT that names a database; others are the server's to refuse. */
   protected select(command: Command): void {
@@ -150,6 +159,9 @@ export abstract class Router {
     // RESP2 answers PING with an array while subscribed, which looks like a message.
     if (String(items[0]) === 'pong') connection.settlePushReply(items.map(String))
   }
+
+  /** On a cluster: its servers told who has which slot. */
+  onSurveyed(): void {}
 
   /** What is amiss with subscriptions, for `health()`. */
   get complaints(): readonly string[] {

@@ -56,11 +56,17 @@ export class Subscriptions {
   private retryTimer: NodeJS.Timeout | undefined
   private retryMs = RETRY_MS
 
-  /** @param send puts a command on the connection that carries the subscriptions */
+  /**
+   * @param send puts a command on the connection that carries the subscriptions
+   * @param onTaken a shard channel is no longer this server's: its slot has moved. True when somebody sees to it
+   * @param shards shard channels that one command may name
+   */
   constructor(
     private readonly emitter: EventEmitter,
     private readonly send: (command: Command) => void,
     private readonly restores: boolean,
+    private readonly onTaken: (names: readonly string[]) => boolean = () => false,
+    private readonly shards: (names: readonly string[]) => readonly (readonly string[])[] = (names) => [names],
   ) {}
 
   get count(): number {
@@ -146,7 +152,7 @@ export class Subscriptions {
     const command = connection.pendingPushReply
     if (command?.spec.name !== kind) {
       // Nobody asked: the server ended a shard subscription because its slot moved away.
-      if (kind === 'sunsubscribe' && items[1] !== null) this.wanted.ssubscribe.delete(toName(items[1] as Buffer))
+      if (kind === 'sunsubscribe' && items[1] !== null) this.lose([toName(items[1] as Buffer)])
       return
     }
     if (this.current !== command || this.attempt !== command.attempts) {
@@ -157,6 +163,36 @@ export class Subscriptions {
     if (++this.confirmed < Math.max(1, command.args.length)) return
     this.current = undefined
     connection.settlePushReply(count)
+  }
+
+  private lose(names: readonly string[]): void {
+    if (!names.some((name) => this.wanted.ssubscribe.has(name))) return
+    if (!this.onTaken(names)) for (const name of names) this.wanted.ssubscribe.delete(name)
+  }
+
+  /** Shard channels that are subscribed to here, by their bytes read as latin1. */
+  get shardChannels(): readonly string[] {
+    return [...this.wanted.ssubscribe.keys()]
+  }
+
+  /** Since when messages may have been missed here, and why; undefined while all is well. */
+  get interruption(): { at: number; reason: string } | undefined {
+    return this.lost
+  }
+
+  /** Another server has these channels now. */
+  release(names: readonly string[]): void {
+    for (const name of names) this.wanted.ssubscribe.delete(name)
+  }
+
+  /** Takes over channels of another server, and tells from when to when messages may have been missed. */
+  adopt(names: readonly string[], lost: { at: number; reason: string }): void {
+    for (const name of names) {
+      if (!this.wanted.ssubscribe.has(name))
+        this.wanted.ssubscribe.set(name, { asking: 0, confirmed: false, refused: undefined })
+    }
+    const mine = new Set(names.map((name) => this.wanted.ssubscribe.get(name)))
+    void this.restoreAll(lost, (interest) => mine.has(interest))
   }
 
   /** On RESP2 messages look like replies for as long as anything is subscribed, of either sort. */
@@ -191,8 +227,11 @@ export class Subscriptions {
     const parts: Promise<number>[] = []
     for (const kind of KINDS) {
       const names = [...this.wanted[kind]].flatMap(([name, interest]) => (concerns(interest) ? name : []))
-      for (let i = 0; i < names.length; i += RESTORE_AT_ONCE) {
-        parts.push(this.restoreSome(kind, names.slice(i, i + RESTORE_AT_ONCE)))
+      const groups = kind === 'ssubscribe' ? this.shards(names) : [names]
+      for (const group of groups) {
+        for (let i = 0; i < group.length; i += RESTORE_AT_ONCE) {
+          parts.push(this.restoreSome(kind, group.slice(i, i + RESTORE_AT_ONCE)))
+        }
       }
     }
     let restored = 0
@@ -234,6 +273,7 @@ export class Subscriptions {
       const [first = 0, second = 0] = await Promise.all(parts)
       return first + second
     }
+    if (error.kind === 'MOVED' && kind === 'ssubscribe' && this.onTaken(names)) return 0
     this.mark(kind, names, error.message)
     if (this.emitter.listenerCount('error') > 0) protectedly(() => this.emitter.emit('error', error))
     return 0

@@ -1,5 +1,6 @@
-import { type Command, whenSettled } from '../connection/command.js'
-import { AbortedError, type CenoteError } from '../errors.js'
+import { type Command, WAITING, whenSettled } from '../connection/command.js'
+import { newPing, sendInternalCommand } from '../connection/internal.js'
+import { AbortedError, type CenoteError, ReplyError } from '../errors.js'
 import type { CommandSpec } from '../metadata/lookup.js'
 import type { LeasedConnection } from '../node/leased-connection.js'
 import { clearTimeout, setTimeout } from '../timers.js'
@@ -10,7 +11,9 @@ import type { BatchTarget } from './pipeline.js'
 export interface WatchHome {
   readonly watchTimeoutMs: number
   /** A connection for exclusive use, once everything issued before has been answered. */
-  leaseInOrder(label: string): Promise<LeasedConnection>
+  leaseInOrder(label: string, key: CommandArg | undefined): Promise<LeasedConnection>
+  /** On a cluster: another server has the keys by now; a new lease will be of that one. */
+  isElsewhere(error: ReplyError): boolean
   limit(command: Command): void
   fail(command: Command, error: CenoteError): void
   prefixKeys(spec: CommandSpec, args: CommandArg[]): void
@@ -21,6 +24,9 @@ export interface WatchHome {
  * connection was lost or the time was up, so an EXEC would run without the protection its caller counts on.
  */
 export type WatchState = 'open' | 'over' | 'broken'
+
+/** How often a session follows its keys before it has begun. */
+const MAX_MOVES = 16
 
 /** One caller's WATCH or MULTI on the pool: a leased connection from the first command to EXEC, DISCARD or UNWATCH. */
 export class WatchSession implements BatchTarget {
@@ -40,15 +46,24 @@ export class WatchSession implements BatchTarget {
   private why: CenoteError | undefined
   private readonly timer: NodeJS.Timeout
 
+  /** The first command had its effect. */
+  private established = false
+  private moves = 0
+
   /** @param onClosed told once, when the session no longer holds a connection */
   constructor(
     private readonly home: WatchHome,
-    label: string,
+    private readonly first: Command,
     private readonly onClosed: (session: WatchSession) => void,
   ) {
     this.timer = setTimeout(() => this.expire(), home.watchTimeoutMs)
     this.timer.unref()
-    home.leaseInOrder(label).then(
+    this.lease()
+  }
+
+  private lease(): void {
+    const { spec, args } = this.first
+    this.home.leaseInOrder(spec.upperName, args[0]).then(
       (leased) => this.start(leased),
       (error: CenoteError) => this.break(error),
     )
@@ -61,7 +76,36 @@ export class WatchSession implements BatchTarget {
     }
     this.leased = leased
     leased.onLoss = (error) => this.break(error)
+    leased.refused = (command, error) => this.onRefused(leased, command, error)
     for (const command of this.waiting.splice(0)) leased.send(command)
+  }
+
+  /**
+   * The keys are with another server. Before anything is watched all of it begins anew there; later an EXEC did not run,
+   * as if a watched key had changed, which its caller is prepared for.
+   */
+  private onRefused(leased: LeasedConnection, command: Command, error: ReplyError): boolean {
+    if (this.state !== 'open' || !this.home.isElsewhere(reasonOf(command, error))) return false
+    if (!this.established && this.moves < MAX_MOVES) {
+      command.stage = WAITING
+      this.waiting.push(command)
+      if (this.leased !== leased) return true
+      this.moves++
+      this.leased = undefined
+      leased.onLoss = undefined
+      // What follows on it is refused as well, and comes here.
+      whenAnswered(leased, () => {
+        void leased.release()
+        if (this.state === 'open') this.lease()
+      })
+      return true
+    }
+    if (command.spec.name === 'exec') command.succeed(null)
+    else {
+      this.break(error)
+      this.home.fail(command, this.refusal())
+    }
+    return true
   }
 
   /** Takes a command of its caller; commands that would end a broken session are refused instead of run unprotected. */
@@ -86,7 +130,11 @@ export class WatchSession implements BatchTarget {
   /** Nothing is watched, and no MULTI is open, when the first command was refused: there is nothing to hold on to. */
   private endIfRefused(first: Command): void {
     this.begun = true
-    const { fail } = first
+    const { fail, succeed } = first
+    first.succeed = (value) => {
+      this.established = true
+      succeed.call(first, value)
+    }
     first.fail = (error) => {
       this.ending = true
       fail.call(first, error)
@@ -134,4 +182,15 @@ export class WatchSession implements BatchTarget {
     void this.leased?.release()
     this.onClosed(this)
   }
+}
+
+/** Of a transaction that was discarded: why its first command was not queued. */
+function reasonOf(command: Command, error: ReplyError): ReplyError {
+  const first = error.kind === 'EXECABORT' ? command.batch?.queueErrors?.[0] : undefined
+  return first instanceof ReplyError ? first : error
+}
+
+/** Runs once the connection owes nothing of what was sent on it so far. */
+function whenAnswered({ entry }: LeasedConnection, run: () => void): void {
+  sendInternalCommand(entry.connection, newPing()).then(run, run)
 }

@@ -98,7 +98,7 @@ export class WatchRegistry {
   }
 
   private start(command: Command, known: readonly CommandArg[]): WatchSession {
-    const session = new WatchSession(this.home, command.spec.upperName, (closed) => this.onClosed(closed))
+    const session = new WatchSession(this.home, command, (closed) => this.onClosed(closed))
     for (const key of known) (command.args as CommandArg[]).push(key)
     this.open.add(session)
     this.wake()

@@ -18,3 +18,4 @@ export {
   lookupCommand,
   resolveSubcommand,
 } from './spec.js'
+export { type Spread, type SpreadInto, type SpreadOver, spreadCommands } from './spread.js'

@@ -1,3 +1,4 @@
+import { isSpread, type Spread, spreadOf } from './spread.js'
 import { COMMAND_TABLE } from './table.generated.js'
 
 /** Where a command keeps some of its keys. Positions are indices into the arguments: the command's name is not counted. */
@@ -49,6 +50,9 @@ export interface CommandSpec {
   /** Which argument-dependent rule applies (`rules.ts`), '' for none. */
   readonly rule: string
   readonly subcommands: ReadonlyMap<string, CommandSpec> | undefined
+  /** On a cluster it may concern several servers, of a container: one of its subcommands. */
+  readonly spreads: boolean
+  readonly spread: Spread | undefined
   /** False for a command of no server and no specification file. */
   readonly known: boolean
 }
@@ -145,6 +149,7 @@ function makeSpec(
   known: boolean,
 ): CommandSpec {
   const blockPlace = block.slice(0, -1)
+  const spread = spreadOf(fullName)
   return {
     name,
     upperName: name.toUpperCase(),
@@ -162,6 +167,8 @@ function makeSpec(
     blockToken: /^[A-Z]/.test(blockPlace) ? blockPlace : '',
     rule,
     subcommands,
+    spreads: isSpread(fullName),
+    spread,
     known,
   }
 }

@@ -87,6 +87,11 @@ export class Pool implements Ticker, NodeEvents {
     this.work()
   }
 
+  /** Set when there are several servers, with the keys divided among them. */
+  get cluster(): Cluster | undefined {
+    return this.topology instanceof Cluster ? this.topology : undefined
+  }
+
   /** Opens the lanes; leases follow demand. */
   connect(): void {
     this.topology.connect()

@@ -106,8 +106,14 @@ describe('a transaction that waits for a connection', () => {
     const results = await Promise.allSettled(given)
     const done = results.filter(({ status }) => status === 'fulfilled').length
     expect(done).toBeGreaterThan(0)
-    expect(outcomes(results)['CENOTE_COMMAND_TIMEOUT not-sent']).toBe(results.length - done)
-    expect(await redis.command('DBSIZE')).toBe(done * size)
+    const { 'CENOTE_COMMAND_TIMEOUT unknown': unclear = 0, 'CENOTE_COMMAND_TIMEOUT not-sent': unsent = 0 } =
+      outcomes(results)
+    expect(unsent + unclear).toBe(results.length - done)
+    // Late, one may have run, but never in part.
+    const keys = Number(await redis.command('DBSIZE'))
+    expect(keys % size).toBe(0)
+    expect(keys / size).toBeGreaterThanOrEqual(done)
+    expect(keys / size).toBeLessThanOrEqual(done + unclear)
   })
 
   it('is sent again whole after the server refused it while loading', async () => {

@@ -1,7 +1,7 @@
 import type { ResolvedOptions } from '../../config/options.js'
 import { BLOCKING, type Command, SETTLED } from '../../connection/command.js'
-import { type CenoteError, ClosedError, ConnectionError } from '../../errors.js'
-import { slotKey } from '../../metadata/lookup.js'
+import { type CenoteError, ClosedError, ConnectionError, type ReplyError } from '../../errors.js'
+import { resolveSubcommand, slotKey } from '../../metadata/lookup.js'
 import { Backlog } from '../../node/backlog.js'
 import type { RunOptions } from '../../node/exclusive.js'
 import type { LeasedConnection } from '../../node/leased-connection.js'
@@ -14,7 +14,9 @@ import { refuseAcrossSlots } from './across-slots.js'
 import { Gate } from './gate.js'
 import { type ClusterEvents, Membership } from './membership.js'
 import { Redirects } from './redirects.js'
+import { scanStep } from './scan.js'
 import { slotOf } from './slot.js'
+import { divide, type Part, refuseToDivide } from './spread.js'
 import { slotOfUnit, unitsOf, type Way, Ways, type WaysHost } from './ways.js'
 
 /** A Redis Cluster: each command goes to the server that has the slot of its key. */
@@ -61,9 +63,49 @@ export class Cluster implements Topology, WaysHost {
   }
 
   send(command: Command): void {
+    if (command.spec.spreads && this.spread(command)) return
     const key = slotKey(command.spec, command.args)
     const way = key === undefined ? this.anyWay() : this.ways.bySlot[slotOf(key)]!
     way.send(command)
+  }
+
+  /** True when the command concerns several servers, or cannot be had from one, and was seen to. */
+  private spread(command: Command): boolean {
+    const parts = this.partsOf(command)
+    if (parts === undefined) return false
+    for (const { command: part, on } of parts) {
+      if (on !== undefined) on.node.send(part)
+      else this.wayOf(slotOfUnit([part])).send(part)
+    }
+    return true
+  }
+
+  /** What is to be sent in place of the command; undefined for the command itself. */
+  private partsOf(command: Command): readonly Part[] | undefined {
+    const refusal = refuseToDivide(command)
+    if (refusal !== undefined) {
+      this.judge.fail(command, refusal)
+      return []
+    }
+    if (!this.members.mapped && resolveSubcommand(command.spec, command.args).spread?.over !== 'keys') {
+      this.sendLater(command)
+      return []
+    }
+    if (command.spec.name !== 'scan') return divide(command, this.members)
+    const step = scanStep(command, this.ways.owners)
+    return step === undefined ? [] : [step]
+  }
+
+  /** Until it is known which servers there are. */
+  private sendLater(command: Command): void {
+    const since = this.shared.clock.refresh()
+    command.start(since)
+    this.invite(this.ways.lobby, {
+      deadline: command.deadline,
+      isOver: () => command.stage === SETTLED,
+      go: () => this.send(command),
+      fail: (error) => (error === undefined ? this.expire(command) : this.judge.fail(command, error)),
+    })
   }
 
   private anyWay(): Way {
@@ -96,13 +138,7 @@ export class Cluster implements Topology, WaysHost {
     const parts = new Map<Way, Command[]>()
     let last: Way | undefined
     let part: Command[] = []
-    for (const unit of unitsOf(commands)) {
-      const refusal = unit.length > 1 ? refuseAcrossSlots(unit) : undefined
-      if (refusal !== undefined) {
-        this.judge.failAll(unit, refusal)
-        continue
-      }
-      const way = this.wayOf(slotOfUnit(unit))
+    const add = (way: Way, unit: readonly Command[]): void => {
       if (way !== last) {
         last = way
         part = parts.get(way) ?? []
@@ -110,10 +146,27 @@ export class Cluster implements Topology, WaysHost {
       }
       for (const command of unit) part.push(command)
     }
+    for (const unit of unitsOf(commands)) {
+      const refusal = unit.length > 1 ? refuseAcrossSlots(unit) : undefined
+      const divided = unit.length === 1 && unit[0]!.spec.spreads ? this.partsOf(unit[0]!) : undefined
+      if (refusal !== undefined) this.judge.failAll(unit, refusal)
+      else if (divided === undefined) add(this.wayOf(slotOfUnit(unit)), unit)
+      else for (const { command, on } of divided) add(on?.node ?? this.wayOf(slotOfUnit([command])), [command])
+    }
     return parts
   }
 
   run(commands: readonly Command[], options: RunOptions): void {
+    const [only] = commands
+    const parts = commands.length === 1 && only!.spec.spreads ? this.partsOf(only!) : undefined
+    if (parts !== undefined) {
+      // WAIT: each server is asked about its own writes.
+      for (const { command, on } of parts) {
+        command.flags |= only!.flags & BLOCKING
+        ;(on?.node ?? this.main)?.run([command], options)
+      }
+      return
+    }
     const way = this.wayOf(slotOfUnit(commands))
     if (way instanceof Gate) this.runLater(way, commands, options)
     else this.runOn(way, commands, options)
@@ -195,7 +248,27 @@ export class Cluster implements Topology, WaysHost {
   }
 
   openLine(options: ResolvedOptions, events: LineEvents, label: string): Line {
-    return this.members.anyNode.openLine(options, events, label)
+    const node = this.members.anyNode
+    return node.openLine({ ...node.options, ...linesOwn(options) }, events, label)
+  }
+
+  /** The server that has a slot; undefined while none has. */
+  nodeOf(slot: number): Node | undefined {
+    return this.ways.owners[slot]?.node
+  }
+
+  openLineOn(node: Node, options: ResolvedOptions, events: LineEvents, label: string): Line {
+    return node.openLine({ ...node.options, ...linesOwn(options) }, events, label)
+  }
+
+  /** A server said that something is elsewhere, to somebody who does not follow by himself. */
+  lookAgain(): void {
+    this.members.survey.request('moved')
+  }
+
+  /** True when the refusal means that another server has the keys; what it says of it is noted. */
+  noteRedirect(error: ReplyError): boolean {
+    return this.redirects.note(error)
   }
 
   admit(_gate: Gate, commands: readonly Command[]): boolean {
@@ -267,4 +340,9 @@ export class Cluster implements Topology, WaysHost {
     this.members.close()
     this.ways.destroy(error)
   }
+}
+
+/** What a line says for itself; where its server is says the server. */
+function linesOwn({ connectionName, enableOfflineQueue, autoResubscribe }: ResolvedOptions): Partial<ResolvedOptions> {
+  return { connectionName, enableOfflineQueue, autoResubscribe }
 }

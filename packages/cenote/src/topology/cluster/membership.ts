@@ -8,7 +8,7 @@ import type { Node, NodeEvents, Shared } from '../../node/node.js'
 import type { Counters } from '../../observe/counters.js'
 import { type Server, Servers } from './servers.js'
 import { type Source, Survey, type SurveyHost } from './survey.js'
-import { type Claim, keyOf } from './view.js'
+import { type Claim, keyOf, type ServerInfo } from './view.js'
 import type { Ways } from './ways.js'
 
 /** What the pool hears of its cluster. Up and down are those of the cluster as a whole. */
@@ -53,6 +53,7 @@ export class Membership implements NodeEvents, SurveyHost {
   private blindSince: number | undefined
   private nextSeed = 0
   private failure: string | undefined
+  private replicas: readonly ServerInfo[] = []
   private closed = false
 
   constructor(
@@ -69,6 +70,20 @@ export class Membership implements NodeEvents, SurveyHost {
 
   get nodes(): readonly Node[] {
     return [...this.servers.nodes, ...this.leaving]
+  }
+
+  get primaries(): readonly Server[] {
+    return this.servers.all.filter(({ role, isMember }) => role === 'primary' && isMember)
+  }
+
+  /** Primaries, and the replicas that they have. */
+  get everybody(): readonly Server[] {
+    const replicas = this.replicas.map(({ host, port }) => this.servers.ensure(host, port, 'replica'))
+    return [...new Set([...this.primaries, ...replicas])]
+  }
+
+  ownerOf(slot: number): Server | undefined {
+    return this.ways.owners[slot]
   }
 
   get isReady(): boolean {
@@ -156,8 +171,9 @@ export class Membership implements NodeEvents, SurveyHost {
   /** Connects to those that have slots, and lets go of those that have none any more. */
   private sort(owners: ReadonlySet<Server>, claims: readonly (Claim | undefined)[]): void {
     const now = this.shared.clock.refresh()
-    const replicas = new Set<string>()
-    for (const claim of new Set(claims)) for (const replica of claim?.replicas ?? []) replicas.add(keyOf(replica))
+    const replicas = new Map<string, ServerInfo>()
+    for (const claim of new Set(claims)) for (const one of claim?.replicas ?? []) replicas.set(keyOf(one), one)
+    this.replicas = [...replicas.values()]
     for (const server of this.servers.all) {
       const isReplica = server.role === 'replica' && replicas.has(server.key)
       if (owners.has(server)) this.admit(server)

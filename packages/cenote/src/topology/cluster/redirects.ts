@@ -102,6 +102,21 @@ export class Redirects {
     return true
   }
 
+  /** For those who see to the rest themselves: true when another server has, or will have, the keys. */
+  note(error: ReplyError): boolean {
+    const redirect = redirectOf(error)
+    if (redirect?.kind === 'moved' && redirect.host !== '') {
+      const owner = this.servers.ensure(redirect.host, redirect.port, 'primary')
+      owner.wantedUntil = this.clock.refresh() + WANTED_MS
+      const old = this.ways.owners[redirect.slot]?.node
+      if (this.ways.patch(redirect.slot, owner) && old !== undefined) {
+        this.ways.openIfDue(this.ways.gateOf(redirect.slot, old), this.clock.now)
+      }
+    }
+    if (redirect !== undefined) this.survey.request('moved')
+    return redirect !== undefined || hindranceOf(error, false) !== undefined
+  }
+
   private follow(node: Node, command: Command, redirect: Redirect, error: ReplyError): Verdict {
     const hops = this.hop(command)
     if (hops > this.settings.maxRedirections) return this.giveUp(node, command, hops - 1, error)
