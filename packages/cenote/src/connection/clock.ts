@@ -17,6 +17,8 @@ export const TICK_MS = 25
  * that too would stretch every deadline under load.
  */
 const LAG_THRESHOLD_MS = 50
+/** How long the worst lateness is remembered, ms. */
+const PEAK_MS = 2_000
 /** Ticks without anything outstanding after which the timer rests. */
 const IDLE_TICKS = 40
 
@@ -34,6 +36,9 @@ export class LoopClock {
   real = this.now
   /** Lateness of the most recent tick, ms. */
   lagMs = 0
+  /** Worst lateness of the last seconds, ms: what was read then may have arrived so much earlier. */
+  peakLagMs = 0
+  private peakAt = 0
   private blocked = 0
   private expectedAt = 0
   private timer: NodeJS.Timeout | undefined
@@ -137,6 +142,10 @@ export class LoopClock {
     const now = monotonic()
     const late = Math.max(0, now - this.expectedAt)
     if (late > LAG_THRESHOLD_MS) this.blocked += late - LAG_THRESHOLD_MS
+    if (late >= this.peakLagMs || now - this.peakAt > PEAK_MS) {
+      this.peakLagMs = late
+      this.peakAt = now
+    }
     this.expectedAt = now + TICK_MS
     return late
   }

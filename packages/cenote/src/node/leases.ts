@@ -229,8 +229,7 @@ export class Leases implements Shelf, Holder, Lender, Want {
     await this.liveness.ask(entry)
     alarm.cancel()
     giveUpHope()
-    this.asked.delete(entry)
-    if (entry.connection.clean) this.lend(entry)
+    this.welcome(entry)
     this.pump()
   }
 
@@ -238,8 +237,15 @@ export class Leases implements Shelf, Holder, Lender, Want {
   private async examine(entry: Entry): Promise<void> {
     this.asked.add(entry)
     await this.liveness.ask(entry)
+    this.welcome(entry)
+  }
+
+  /** Back from being asked. One that still owes something cannot be lent, and nobody else would look after it. */
+  private welcome(entry: Entry): void {
     this.asked.delete(entry)
     if (entry.connection.clean) this.lend(entry)
+    else if (entry.isOpen)
+      entry.connection.close('doubtful', new ConnectionError('It owed a reply when it was to be lent'))
   }
 
   private lend(entry: Entry): void {
@@ -284,6 +290,10 @@ export class Leases implements Shelf, Holder, Lender, Want {
         entry.limitLife(this.means.options.maxLifetimeMs)
         if (this.closed) entry.connection.close('pool-closed', new ClosedError())
         else if (entry.isOpen) this.lend(entry)
+        else {
+          this.means.permits.give()
+          this.pump()
+        }
         this.announceEmpty()
       },
       failed: (error) => this.events.onLeaseDialFailed(error),

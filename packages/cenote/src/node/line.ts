@@ -1,4 +1,5 @@
 import type { ResolvedOptions } from '../config/options.js'
+import { TICK_MS } from '../connection/clock.js'
 import { BLOCKING, type Command, whenSettled } from '../connection/command.js'
 import type { CloseReason, Connection } from '../connection/connection.js'
 import { type CenoteError, ClosedError, ConnectionError } from '../errors.js'
@@ -241,7 +242,9 @@ export class Line implements LaneEvents {
   }
 
   onConnectionClosed(connection: Connection, reason: CloseReason, error: CenoteError): void {
-    this.silentMs = Math.max(0, this.means.clock.refresh() - connection.lastReadAt)
+    const { clock } = this.means
+    // What was read last may have lain in the socket for as long as the loop was late.
+    this.silentMs = Math.max(0, clock.refresh() - connection.lastReadAt) + clock.peakLagMs + TICK_MS
     this.home.onConnectionClosed(connection, reason, error)
   }
 

@@ -92,9 +92,10 @@ export class Liveness {
    */
   ask(entry: Entry, first = false): Promise<Verdict> {
     if (!entry.isOpen) return Promise.resolve('dead')
-    // What is owed comes first, and the watchdog sees to it.
-    if (entry.inTransaction || entry.connection.inFlight > 0) return Promise.resolve('unknown')
     const watched = this.watch(entry)
+    // What is owed comes first, and the watchdog sees to it.
+    const owes = entry.inTransaction || entry.connection.inFlight > 0
+    if (watched.asked === undefined && owes) return Promise.resolve('unknown')
     watched.asked ??= this.send(entry, first)
     return watched.asked
   }

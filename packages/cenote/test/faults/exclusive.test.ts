@@ -147,3 +147,25 @@ describe('a duplicate without a permit', () => {
     duplicate.disconnect()
   })
 })
+
+describe('an idle connection that owes a reply when somebody wants it', () => {
+  it('is lent once it has answered, or gives its place back: none is lost', async () => {
+    await using redis = await startRedis()
+    await using pool = createPool({ port: redis.port, maxConnections: 5, healthCheckIntervalMs: 20 })
+    await ready(pool)
+    await Promise.all(Array.from({ length: 3 }, () => pool.withConnection((lease) => lease.ping())))
+    for (let round = 0; round < 2; round++) {
+      // Long enough to be asked before it is lent, and the question of a health check under way.
+      await pause(520)
+      redis.pause()
+      await pause(50)
+      const borrowed = Promise.all(
+        Array.from({ length: 3 }, () => pool.withConnection((lease) => lease.ping(), { timeoutMs: 2_000 })),
+      )
+      await pause(20)
+      redis.resume()
+      expect(await borrowed).toEqual(['PONG', 'PONG', 'PONG'])
+    }
+    expect(pool.stats().connections.total).toBeLessThanOrEqual(5)
+  })
+})
